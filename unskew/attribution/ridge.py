@@ -1,0 +1,136 @@
+"""The ridge solve ψ (ΦᵀΦ + a I)⁻¹ with damping a relative to the mean of the diagonal. numpy and scipy, float64 inside.
+
+Damping decides the quality of attributions: with none, ΦᵀΦ is nearly singular and scores lose most of their LDS. Taken
+relative to the diagonal it means the same whatever the scale of the gradients.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import cho_factor, cho_solve, eigh, lapack
+
+from unskew.errors import ModelError
+
+_BLOCK = 8192  # rows taken to float64 at a time
+
+
+@dataclass(frozen=True)
+class Solved:
+    """A solve and how well it went.
+
+    Attributes:
+        targets: float32 (n_targets, p), ψ (ΦᵀΦ + a I)⁻¹.
+        damping: a, absolute.
+        mean_diagonal: of ΦᵀΦ.
+        condition: estimate of the condition number (1-norm) of the damped matrix.
+        fallback: the Cholesky factorisation failed and eigenvectors were used.
+    """
+
+    targets: NDArray[np.float32]
+    damping: float
+    mean_diagonal: float
+    condition: float
+    fallback: bool
+
+
+def solve(train: NDArray[np.float32], targets: NDArray[np.float32], *, damping: float) -> Solved:
+    """Apply the damped inverse of the training features' second moment to target features.
+
+    With more features than training examples the same is computed from the (n_train, n_train) Gram matrix.
+
+    Args:
+        train: float32 (n_train, p), Φ.
+        targets: float32 (n_targets, p), ψ.
+        damping: λ > 0, relative to mean(diag(ΦᵀΦ)).
+    Raises:
+        ModelError: every training feature is 0.
+    """
+    n, p = train.shape
+    dual = p > n
+    moment = _gram(train) if dual else _second_moment(train)
+    mean_diagonal = float(np.trace(moment)) / p  # trace(ΦΦᵀ) = trace(ΦᵀΦ)
+    if not mean_diagonal > 0:
+        raise ModelError(
+            "Every gradient feature of the training examples is 0.", fix="Use a checkpoint that has been trained."
+        )
+    absolute = damping * mean_diagonal
+    moment[np.diag_indices_from(moment)] += absolute
+    inverse = _Inverse(moment, absolute)
+    result = np.empty(targets.shape, dtype=np.float32)
+    for start in range(0, len(targets), _BLOCK):
+        psi = np.asarray(targets[start : start + _BLOCK], dtype=np.float64)  # (b, p)
+        if dual:  # (ΦᵀΦ + aI)⁻¹ = (I - Φᵀ (ΦΦᵀ + aI)⁻¹ Φ) / a
+            psi = (psi - _back(train, inverse.apply(_forward(train, psi)))) / absolute
+        else:
+            psi = inverse.apply(psi.T).T
+        result[start : start + _BLOCK] = psi
+    return Solved(result, absolute, mean_diagonal, inverse.condition, inverse.fallback)
+
+
+class _Inverse:
+    """Cholesky factor of a damped, symmetric matrix; eigenvectors where rounding has made it indefinite."""
+
+    def __init__(self, matrix: NDArray[np.float64], floor: float) -> None:
+        norm = float(np.abs(matrix).sum(axis=0).max())
+        self.fallback = False
+        try:
+            self._factor = cho_factor(matrix, lower=True)
+            reciprocal = float(lapack.dpocon(self._factor[0], norm, uplo="L")[0])
+            self.condition = 1.0 / reciprocal if reciprocal > 0 else float("inf")
+        except np.linalg.LinAlgError:
+            self.fallback = True
+            values, self._vectors = eigh(matrix)
+            self._values = np.maximum(values, floor)  # no eigenvalue of ΦᵀΦ is negative, so none of the sum is below
+            self.condition = float(self._values[-1] / self._values[0])
+
+    def apply(self, right: NDArray[np.float64]) -> NDArray[np.float64]:
+        if self.fallback:
+            return np.asarray(self._vectors @ ((self._vectors.T @ right) / self._values[:, None]))
+        return np.asarray(cho_solve(self._factor, right))
+
+
+def _second_moment(phi: NDArray[np.float32]) -> NDArray[np.float64]:
+    """ΦᵀΦ, float64 (p, p)."""
+    total = np.zeros((phi.shape[1], phi.shape[1]))
+    for start in range(0, len(phi), _BLOCK):
+        block = np.asarray(phi[start : start + _BLOCK], dtype=np.float64)
+        total += block.T @ block
+    return total
+
+
+def _column_blocks(p: int, n: int) -> range:
+    """Steps over columns that keep a float64 block of n rows below about 512 MiB."""
+    return range(0, p, max(1, 64 * 1024**2 // n))
+
+
+def _gram(phi: NDArray[np.float32]) -> NDArray[np.float64]:
+    """ΦΦᵀ, float64 (n, n)."""
+    n, p = phi.shape
+    total, blocks = np.zeros((n, n)), _column_blocks(p, n)
+    for start in blocks:
+        block = np.asarray(phi[:, start : start + blocks.step], dtype=np.float64)
+        total += block @ block.T
+    return total
+
+
+def _forward(phi: NDArray[np.float32], psi: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Φψᵀ, float64 (n, b)."""
+    n, p = phi.shape
+    total, blocks = np.zeros((n, len(psi))), _column_blocks(p, n)
+    for start in blocks:
+        columns = slice(start, start + blocks.step)
+        total += np.asarray(phi[:, columns], dtype=np.float64) @ psi[:, columns].T
+    return total
+
+
+def _back(phi: NDArray[np.float32], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(Φᵀ weights)ᵀ, float64 (b, p), from weights (n, b)."""
+    n, p = phi.shape
+    result, blocks = np.empty((weights.shape[1], p)), _column_blocks(p, n)
+    for start in blocks:
+        columns = slice(start, start + blocks.step)
+        result[:, columns] = weights.T @ np.asarray(phi[:, columns], dtype=np.float64)
+    return result

@@ -1,0 +1,80 @@
+"""An `Attribution` on disk: one .npy file an array, and a small JSON file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unskew.attribution.factors import Factors, Matrix, Source
+from unskew.errors import StorageError
+
+_VERSION = 1
+_FILE = "attribution.json"
+
+
+def save(
+    folder: Path,
+    source: Source,
+    target_loss: NDArray[np.float32],
+    target_prediction: NDArray[np.int64],
+    diagnostics: dict[str, Any],
+) -> None:
+    """Write everything; the JSON file last, so that its presence says that all is there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    np.save(folder / "target_loss.npy", target_loss)
+    np.save(folder / "target_prediction.npy", target_prediction)
+    n_factors = 0
+    if isinstance(source, Factors):
+        n_factors = len(source.train)
+        np.save(folder / "one_minus_p.npy", source.one_minus_p)
+        for c, (a, b) in enumerate(zip(source.train, source.targets, strict=True)):
+            np.save(folder / f"train_{c}.npy", a)
+            np.save(folder / f"targets_{c}.npy", b)
+    elif isinstance(source, Matrix):
+        np.save(folder / "tau.npy", source.tau)
+    else:
+        raise TypeError(f"{type(source).__name__} cannot be saved.")
+    meta = {"version": _VERSION, "n_factors": n_factors, "diagnostics": diagnostics}
+    (folder / _FILE).write_text(json.dumps(meta, indent=1))
+
+
+def load(folder: Path, *, mmap: bool) -> tuple[Source, NDArray[np.float32], NDArray[np.int64], dict[str, Any]]:
+    """Read source, target loss, target predictions and diagnostics.
+
+    Raises:
+        StorageError: a file is missing or broken, or the version is newer than this program.
+    """
+    try:
+        meta = json.loads((folder / _FILE).read_text())
+        if meta["version"] > _VERSION:
+            raise StorageError(
+                f"{folder} was written by a newer Unskew (version {meta['version']}).", fix="Update Unskew."
+            )
+        return (
+            _source(folder, int(meta["n_factors"]), mmap),
+            np.load(folder / "target_loss.npy"),
+            np.load(folder / "target_prediction.npy"),
+            meta["diagnostics"],
+        )
+    except (OSError, ValueError, KeyError, EOFError) as error:
+        raise StorageError(
+            f"The attribution in {folder} cannot be read: {error}.", fix="Run the attribution again."
+        ) from error
+
+
+def _source(folder: Path, n_factors: int, mmap: bool) -> Source:
+    def large(name: str) -> NDArray[np.float32]:
+        array: NDArray[np.float32] = np.load(folder / f"{name}.npy", mmap_mode="r" if mmap else None)
+        return array
+
+    if not n_factors:
+        return Matrix(large("tau"))
+    return Factors(
+        train=[large(f"train_{c}") for c in range(n_factors)],
+        targets=[large(f"targets_{c}") for c in range(n_factors)],
+        one_minus_p=np.load(folder / "one_minus_p.npy"),
+    )

@@ -1,0 +1,369 @@
+"""The Python SDK: one typed method for every route of `/api/v1`.
+
+    from unskew.client import Client
+    for project in Client("http://127.0.0.1:8501").projects(): …
+
+Answers come back as the bodies of `unskew.schemas.api`; a problem comes back as the `UnskewError` that the server
+raised, with its fix and its rows. Importing this needs neither torch nor a data folder.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from unskew import errors
+from unskew.schemas import api
+from unskew.schemas.enums import JobKind, JobStatus, LabelOrder, PreviewPart, Split
+from unskew.schemas.params import ImportParams, Params
+
+PREFIX = "/api/v1"
+TIMEOUT_SECONDS = 60.0  # a report is frozen within one request
+ENDED = (JobStatus.DONE, JobStatus.FAILED, JobStatus.CANCELLED)
+
+T = TypeVar("T")
+
+_ERRORS: dict[str, type[errors.UnskewError]] = {
+    kind.code: kind
+    for kind in (
+        errors.DataError,
+        errors.ModelError,
+        errors.SettingsError,
+        errors.NotFoundError,
+        errors.ConflictError,
+        errors.StorageError,
+        errors.ServerError,
+    )
+}
+
+
+class Response(Protocol):
+    """What the client reads of an answer."""
+
+    @property
+    def status_code(self) -> int: ...
+    @property
+    def content(self) -> bytes: ...
+
+
+class Transport(Protocol):
+    """What the client needs of an HTTP library: `httpx.Client`, or a test client on the application itself."""
+
+    def request(self, method: str, url: str, *, params: Any = None, json: Any = None) -> Any: ...
+    def close(self) -> None: ...
+
+
+class Client:
+    """A connection to one server; safe to share between threads.
+
+    Args:
+        base_url: scheme, host and port.
+        http: another transport, for tests; `base_url` is then not used.
+    """
+
+    def __init__(self, base_url: str = "http://127.0.0.1:8501", *, http: Transport | None = None) -> None:
+        self.base_url = base_url.rstrip("/")
+        if http is None:
+            import httpx  # here, so that importing the SDK stays cheap
+
+            http = httpx.Client(base_url=self.base_url, timeout=TIMEOUT_SECONDS, trust_env=False)
+        self._http = http
+
+    def close(self) -> None:
+        self._http.close()
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # ------------------------------------------------------------ the server itself
+    def health(self) -> api.Health:
+        return self._one(api.Health, "GET", "/health")
+
+    def version(self) -> api.Version:
+        return self._one(api.Version, "GET", "/version")
+
+    # ------------------------------------------------------------ projects and examples
+    def projects(self) -> list[api.Project]:
+        """Newest first."""
+        return self._many(api.Project, "/projects")
+
+    def project(self, slug: str) -> api.ProjectDetail:
+        return self._one(api.ProjectDetail, "GET", f"/projects/{slug}")
+
+    def check_import(self, params: ImportParams) -> api.ImportCheck:
+        """What an import would find; registers nothing."""
+        return self._one(api.ImportCheck, "POST", "/projects/check", json=_dump(params))
+
+    def import_project(self, params: ImportParams) -> api.Job:
+        return self._one(api.Job, "POST", "/projects", json=_dump(params))
+
+    def delete_project(self, slug: str) -> None:
+        self._request("DELETE", f"/projects/{slug}")
+
+    def examples(
+        self,
+        slug: str,
+        *,
+        split: Split = Split.TRAIN,
+        label: int | None = None,
+        attribute: str | None = None,
+        value: str | None = None,
+        after: str | None = None,
+        limit: int = 100,
+    ) -> api.ExamplePage:
+        """One page in position order; pass the page's `next` as `after`. `value` needs `attribute`."""
+        query = {"split": split, "label": label, "attribute": attribute, "value": value, "after": after, "limit": limit}
+        return self._one(api.ExamplePage, "GET", f"/projects/{slug}/examples", query=query)
+
+    def example(self, slug: str, example_id: int) -> api.Example:
+        return self._one(api.Example, "GET", f"/projects/{slug}/examples/{example_id}")
+
+    def thumbnail(self, slug: str, example_id: int, *, size: int = 128) -> bytes:
+        """WebP."""
+        return self._bytes(f"/projects/{slug}/examples/{example_id}/thumbnail", query={"size": size})
+
+    def image(self, slug: str, example_id: int) -> bytes:
+        """The file as it was imported."""
+        return self._bytes(f"/projects/{slug}/examples/{example_id}/image")
+
+    # ------------------------------------------------------------ jobs and runs
+    def start_job(self, slug: str, kind: JobKind, params: Params | dict[str, Any] | None = None) -> api.Job:
+        """Ask for a job; an identical one that is queued or running is returned instead."""
+        values = _dump(params) if isinstance(params, BaseModel) else params or {}
+        return self._one(api.Job, "POST", f"/projects/{slug}/jobs", json={"kind": kind, "params": values})
+
+    def jobs(self, *, project: str | None = None, limit: int = 100) -> list[api.Job]:
+        """Newest first."""
+        return self._many(api.Job, "/jobs", query={"project": project, "limit": limit})
+
+    def job(self, job_id: str) -> api.Job:
+        return self._one(api.Job, "GET", f"/jobs/{job_id}")
+
+    def wait_for_job(
+        self, job_id: str, *, poll_seconds: float = 1.0, on_change: Callable[[api.Job], None] | None = None
+    ) -> api.Job:
+        """Return the job when it is done, failed or cancelled; `on_change` sees every poll until then."""
+        while True:
+            job = self.job(job_id)
+            if on_change is not None:
+                on_change(job)
+            if job.status in ENDED:
+                return job
+            time.sleep(poll_seconds)
+
+    def job_log(self, job_id: str, *, after: int = 0) -> list[api.LogLine]:
+        """Lines after number `after`, oldest first."""
+        return self._many(api.LogLine, f"/jobs/{job_id}/log", query={"after": after})
+
+    def job_metrics(self, job_id: str) -> dict[str, list[api.CurvePoint]]:
+        """Training curves by run ("erm, seed 0"), while they grow."""
+        content = self._request("GET", f"/jobs/{job_id}/metrics").content
+        return _read(TypeAdapter(dict[str, list[api.CurvePoint]]), content)
+
+    def cancel_job(self, job_id: str) -> api.Job:
+        return self._one(api.Job, "POST", f"/jobs/{job_id}/cancel")
+
+    def resume_job(self, job_id: str) -> api.Job:
+        return self._one(api.Job, "POST", f"/jobs/{job_id}/resume")
+
+    def runs(self, slug: str) -> list[api.Run]:
+        """Oldest first."""
+        return self._many(api.Run, f"/projects/{slug}/runs")
+
+    # ------------------------------------------------------------ attribution and directions
+    def attributions(self, slug: str) -> list[api.Attribution]:
+        """Newest first."""
+        return self._many(api.Attribution, f"/projects/{slug}/attributions")
+
+    def directions(self, slug: str, *, label: int | None = None) -> list[api.Direction]:
+        """Of the newest attribution that has any; by class, then by share."""
+        return self._many(api.Direction, f"/projects/{slug}/directions", query={"label": label})
+
+    def direction(self, direction_id: int) -> api.DirectionDetail:
+        return self._one(api.DirectionDetail, "GET", f"/directions/{direction_id}")
+
+    def update_direction(self, direction_id: int, patch: api.DirectionPatch) -> api.DirectionDetail:
+        """Name, note, sign and state; fields that were not set stay as they are."""
+        body = patch.model_dump(mode="json", exclude_unset=True)
+        return self._one(api.DirectionDetail, "PATCH", f"/directions/{direction_id}", json=body)
+
+    def strips(self, direction_id: int, *, n: int = 24, offset: int = 0) -> list[api.Strip]:
+        """Both ends of both strips, from the extreme inwards."""
+        return self._many(api.Strip, f"/directions/{direction_id}/strips", query={"n": n, "offset": offset})
+
+    # ------------------------------------------------------------ groups and labels
+    def group_sets(self, slug: str) -> list[api.GroupSet]:
+        """Newest first."""
+        return self._many(api.GroupSet, f"/projects/{slug}/group-sets")
+
+    def create_group_set(self, slug: str, body: api.GroupSetCreate) -> api.GroupSet:
+        return self._one(api.GroupSet, "POST", f"/projects/{slug}/group-sets", json=_dump(body))
+
+    def group_set(self, group_set_id: int) -> api.GroupSet:
+        return self._one(api.GroupSet, "GET", f"/group-sets/{group_set_id}")
+
+    def update_group_set(self, group_set_id: int, patch: api.GroupSetPatch) -> api.GroupSet:
+        body = patch.model_dump(mode="json", exclude_unset=True)
+        return self._one(api.GroupSet, "PATCH", f"/group-sets/{group_set_id}", json=body)
+
+    def delete_group_set(self, group_set_id: int, *, force: bool = False) -> None:
+        """Refused where people labelled, unless `force`; their labels are kept even then."""
+        self._request("DELETE", f"/group-sets/{group_set_id}", query={"force": force})
+
+    def label_queue(
+        self,
+        group_set_id: int,
+        *,
+        label: int | None = None,
+        order: LabelOrder = LabelOrder.EXTREMES,
+        after: str | None = None,
+        limit: int = 60,
+        only_open: bool = False,
+    ) -> api.LabelQueue:
+        """One page of the Label page; `only_open`: without those that a person labelled."""
+        query = {"label": label, "order": order, "after": after, "limit": limit, "only_open": only_open}
+        return self._one(api.LabelQueue, "GET", f"/group-sets/{group_set_id}/queue", query=query)
+
+    def write_labels(self, group_set_id: int, batch: api.LabelBatch) -> api.LabelResult:
+        """Sending the same keys again changes nothing."""
+        return self._one(api.LabelResult, "POST", f"/group-sets/{group_set_id}/labels", json=_dump(batch))
+
+    def undo(self, group_set_id: int, *, annotator: str = "me") -> api.LabelResult:
+        return self._one(api.LabelResult, "POST", f"/group-sets/{group_set_id}/undo", json={"annotator": annotator})
+
+    def redo(self, group_set_id: int, *, annotator: str = "me") -> api.LabelResult:
+        return self._one(api.LabelResult, "POST", f"/group-sets/{group_set_id}/redo", json={"annotator": annotator})
+
+    def export_labels(self, group_set_id: int, *, format: str = "csv") -> bytes:
+        """`csv` or `jsonl`."""
+        return self._bytes(f"/group-sets/{group_set_id}/export", query={"format": format})
+
+    # ------------------------------------------------------------ scores and pruning
+    def score_sets(self, slug: str) -> list[api.ScoreSet]:
+        """Newest first."""
+        return self._many(api.ScoreSet, f"/projects/{slug}/score-sets")
+
+    def score_set(self, score_set_id: int) -> api.ScoreSet:
+        return self._one(api.ScoreSet, "GET", f"/score-sets/{score_set_id}")
+
+    def preview(
+        self, score_set_id: int, *, k: int, part: PreviewPart | str = PreviewPart.AT_K, limit: int = 24
+    ) -> api.PrunePreview:
+        """What dropping the k lowest takes from each class, and some of the examples, by rising T."""
+        query = {"k": k, "part": part, "limit": limit}
+        return self._one(api.PrunePreview, "GET", f"/score-sets/{score_set_id}/preview", query=query)
+
+    def create_prune_set(self, score_set_id: int, body: api.PruneCreate) -> api.PruneSet:
+        """The same rule and K twice is the same prune set."""
+        return self._one(api.PruneSet, "POST", f"/score-sets/{score_set_id}/prune-sets", json=_dump(body))
+
+    def prune_sets(self, slug: str) -> list[api.PruneSet]:
+        """Newest first."""
+        return self._many(api.PruneSet, f"/projects/{slug}/prune-sets")
+
+    def prune_set(self, prune_set_id: int) -> api.PruneSet:
+        return self._one(api.PruneSet, "GET", f"/prune-sets/{prune_set_id}")
+
+    def download_prune_set(self, prune_set_id: int, *, format: str = "csv") -> bytes:
+        """`csv`, `json` or `npy` (int64 row ids, the positions in the training split)."""
+        return self._bytes(f"/prune-sets/{prune_set_id}/download", query={"format": format})
+
+    # ------------------------------------------------------------ compare and reports
+    def compare(
+        self,
+        slug: str,
+        *,
+        split: Split = Split.VALIDATION,
+        attribute: str | None = None,
+        group_set: int | None = None,
+    ) -> api.Comparison:
+        """Every method over its seeds. Groups: an attribute, or a group set on validation; else the first attribute."""
+        query = {"split": split, "attribute": attribute, "group_set": group_set}
+        return self._one(api.Comparison, "GET", f"/projects/{slug}/compare", query=query)
+
+    def flips(self, slug: str, *, before_run: int, after_run: int, split: Split = Split.TEST) -> api.Flips:
+        query = {"before_run": before_run, "after_run": after_run, "split": split}
+        return self._one(api.Flips, "GET", f"/projects/{slug}/flips", query=query)
+
+    def reports(self, slug: str) -> list[api.Report]:
+        """Newest first."""
+        return self._many(api.Report, f"/projects/{slug}/reports")
+
+    def create_report(self, slug: str, body: api.ReportCreate | None = None) -> api.Report:
+        """Freeze everything as it is now."""
+        return self._one(api.Report, "POST", f"/projects/{slug}/reports", json=_dump(body or api.ReportCreate()))
+
+    def report(self, report_id: int) -> api.Report:
+        return self._one(api.Report, "GET", f"/reports/{report_id}")
+
+    def revoke_report(self, report_id: int) -> api.Report:
+        """Close the view-only link; the report itself stays."""
+        return self._one(api.Report, "POST", f"/reports/{report_id}/revoke")
+
+    def download_report(self, report_id: int, *, format: str = "html") -> bytes:
+        """`html` (one file that works offline) or `json` (the frozen figures)."""
+        return self._bytes(f"/reports/{report_id}/download", query={"format": format})
+
+    # ------------------------------------------------------------ transport
+    def _one(
+        self, body: type[T], method: str, path: str, *, query: dict[str, Any] | None = None, json: Any = None
+    ) -> T:
+        return _read(TypeAdapter(body), self._request(method, path, query=query, json=json).content)
+
+    def _many(self, body: type[T], path: str, *, query: dict[str, Any] | None = None) -> list[T]:
+        return _read(TypeAdapter(list[body]), self._request("GET", path, query=query).content)  # type: ignore[valid-type]
+
+    def _bytes(self, path: str, *, query: dict[str, Any] | None = None) -> bytes:
+        return self._request("GET", path, query=query).content
+
+    def _request(self, method: str, path: str, *, query: dict[str, Any] | None = None, json: Any = None) -> Response:
+        given = {name: str(value) for name, value in (query or {}).items() if value is not None}
+        try:
+            response: Response = self._http.request(method, PREFIX + path, params=given, json=json)
+        except Exception as error:
+            if not _is_transport_error(error):
+                raise
+            raise errors.ServerError(
+                f"The server at {self.base_url} does not answer ({type(error).__name__}).", fix="Start it: unskew up"
+            ) from error
+        if response.status_code >= 400:
+            raise _problem(response)
+        return response
+
+
+def _is_transport_error(error: Exception) -> bool:
+    import httpx
+
+    return isinstance(error, httpx.TransportError)
+
+
+def _dump(body: BaseModel) -> dict[str, Any]:
+    values: dict[str, Any] = body.model_dump(mode="json")
+    return values
+
+
+def _read(adapter: TypeAdapter[T], content: bytes) -> T:
+    try:
+        return adapter.validate_json(content)
+    except ValidationError as error:
+        raise errors.ServerError(
+            f"The server's answer cannot be read: {error.error_count()} fields do not fit.",
+            fix="Use the same version of unskew on both sides.",
+        ) from error
+
+
+def _problem(response: Response) -> errors.UnskewError:
+    """The error that the server raised, as the same class with the same words."""
+    try:
+        problem = api.Problem.model_validate_json(response.content)
+    except ValidationError:
+        return errors.ServerError(f"The server answered {response.status_code} without saying why.")
+    kind = _ERRORS.get(problem.type.rsplit(":", 1)[-1], errors.UnskewError)
+    rows = [errors.RowError(row.row, row.field, row.value, row.message) for row in problem.rows]
+    return kind(problem.detail, fix=problem.fix, rows=rows)

@@ -1,0 +1,21 @@
+"""Data: readers of image folders and manifests, the demo set, pixels. numpy, pillow and pyarrow; never torch."""
+
+from unskew.data.check import check_source, load_project_source
+from unskew.data.demo import DEMO_IMAGE_SIZE, build_demo
+from unskew.data.examples import Data, Examples, SourceCheck, SplitArrays
+from unskew.data.images import UnreadableImage, open_rgb
+from unskew.data.pixels import load_pixels
+
+__all__ = [
+    "DEMO_IMAGE_SIZE",
+    "Data",
+    "Examples",
+    "SourceCheck",
+    "SplitArrays",
+    "UnreadableImage",
+    "build_demo",
+    "check_source",
+    "load_pixels",
+    "load_project_source",
+    "open_rgb",
+]

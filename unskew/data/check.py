@@ -1,0 +1,248 @@
+"""From a source to examples: read, check every row, assign splits and classes. Never stops at the first problem."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unskew.data.examples import Examples, SourceCheck
+from unskew.data.files import check_images, check_paths, duplicate_warnings, root_of
+from unskew.data.folder import read_folder
+from unskew.data.manifest import read_manifest
+from unskew.data.problems import Problems
+from unskew.data.rows import Rows, known_split
+from unskew.data.splits import taken_from_train
+from unskew.errors import DataError
+from unskew.groups import sorted_names
+from unskew.schemas.enums import Split
+from unskew.schemas.params import ImportParams
+
+_MANIFESTS = ("manifest.csv", "manifest.parquet")
+_MANY_VALUES = 50  # an attribute with more is hardly one to group by
+
+OnStep = Callable[[int, int], None] | None
+ShouldStop = Callable[[], bool] | None
+
+
+def check_source(
+    params: ImportParams, *, decode: bool, on_step: OnStep = None, should_stop: ShouldStop = None
+) -> SourceCheck:
+    """Check a source without importing it.
+
+    Args:
+        decode: False looks at structure and files only (30 µs a row); True also decodes and hashes
+            every image, without which the examples have no content hashes and no fingerprint.
+        on_step: called with (images decoded, all).
+        should_stop: asked every few hundred images.
+    Returns:
+        The examples when nothing stands in the way, else the problems, in both cases with warnings.
+    Raises:
+        Stopped: should_stop() said so.
+    """
+    problems = Problems()
+    rows = _read(params, problems)
+    if rows is None:
+        return SourceCheck(None, problems.listed(), problems.n, [])
+    readable = check_paths(rows, problems)
+    split, meant = _splits(rows, problems)
+    meant &= _labels_there(rows, problems)
+    hashes: list[str] = []
+    if decode:
+        hashes = check_images(rows, readable, params.image_size, problems, on_step, should_stop)
+    # Splits and classes are judged by what the rows say, also where the file is at fault: one bad file is one problem.
+    label, class_names = _classes(rows, meant)
+    if not meant.any():
+        if problems.n == 0:
+            problems.add(None, params.source, "", "The source has no rows.")
+        return SourceCheck(None, problems.listed(), problems.n, rows.warnings)
+    split = _validation_there(params, rows, meant, label, class_names, split, problems)
+    _classes_trained(rows, meant, label, class_names, split, problems)
+    rows.warnings += _warnings(rows, readable & meant, split, np.array(hashes) if hashes else None)
+    if problems.n:
+        return SourceCheck(None, problems.listed(), problems.n, rows.warnings)
+    examples = Examples(
+        root=rows.root,
+        class_names=class_names,
+        paths=tuple(rows.paths),
+        label=label,
+        split=split,
+        attributes={name: np.array(column, dtype=np.str_) for name, column in rows.attributes.items()},
+        content_hash=tuple(hashes),
+        fingerprint=_fingerprint(rows, class_names, label, split, hashes, params.image_size) if hashes else "",
+    )
+    return SourceCheck(examples, [], 0, rows.warnings)
+
+
+def load_project_source(params: ImportParams, *, on_step: OnStep = None, should_stop: ShouldStop = None) -> Examples:
+    """Check every row and every image of a source, and return its examples.
+
+    Raises:
+        DataError: there are problems; `rows` holds the first 200.
+        Stopped: should_stop() said so.
+    """
+    check = check_source(params, decode=True, on_step=on_step, should_stop=should_stop)
+    if check.examples is not None:
+        return check.examples
+    first = check.problems[0]
+    where = f"line {first.row}, {first.field}" if first.row is not None else first.field
+    several = f" ({check.n_problems} problems in all)" if check.n_problems > 1 else ""
+    raise DataError(
+        f"{params.source} cannot be imported: {where}: {first.message}{several}",
+        fix="Nothing was imported; mend the rows that are listed and try again.",
+        rows=check.problems,
+    )
+
+
+def _read(params: ImportParams, problems: Problems) -> Rows | None:
+    if params.source == "demo":
+        message = "The demo set is not on disk yet. Make it with build_demo, and pass the manifest that it returns."
+        problems.add(None, "source", "demo", message)
+        return None
+    source = root_of(Path(params.source))
+    try:
+        if source.is_dir():
+            manifest = next((source / name for name in _MANIFESTS if (source / name).is_file()), None)
+            if manifest is None:
+                rows = read_folder(source, params, problems)
+                if rows is None and problems.n == 0:
+                    problems.add(None, str(source), "", "The folder has no class folders with images.")
+                return rows
+            source = manifest
+        if not source.is_file():
+            problems.add(None, "source", params.source, "There is no such file or folder. Check the path.")
+            return None
+    except OSError as error:
+        problems.add(None, "source", params.source, f"It cannot be read: {error.strerror or error}.")
+        return None
+    if source.suffix.lower() not in (".csv", ".parquet"):
+        message = (
+            f"A manifest ends in .csv or .parquet, not {source.suffix or 'in nothing'!r}. Or name a folder of images."
+        )
+        problems.add(None, "source", params.source, message)
+        return None
+    rows = read_manifest(source, params, problems)
+    if rows is not None and not rows.paths and problems.n == 0:
+        problems.add(None, source.name, "", "The manifest has no rows.")
+    return rows
+
+
+def _splits(rows: Rows, problems: Problems) -> tuple[NDArray[np.str_], NDArray[np.bool_]]:
+    """The split of each row, and where it is known."""
+    if rows.split is None:
+        return np.full(len(rows.paths), Split.TRAIN.value, dtype="<U10"), np.ones(len(rows.paths), dtype=bool)
+    meaning = {text: known_split(text) for text in set(rows.split)}
+    for row, text in enumerate(rows.split):
+        if meaning[text] is None:
+            known = "train, validation (val, valid) or test; 0, 1, 2 likewise"
+            problems.add_row(row, rows.split_field, text, f"The split {text!r} is unknown. Use {known}.")
+    split = np.array([(meaning[text] or Split.TRAIN).value for text in rows.split], dtype="<U10")
+    return split, np.array([meaning[text] is not None for text in rows.split], dtype=bool)
+
+
+def _labels_there(rows: Rows, problems: Problems) -> NDArray[np.bool_]:
+    for row, text in enumerate(rows.labels):
+        if not text:
+            problems.add_row(row, rows.label_field, "", "The label is missing.")
+    return np.array([text != "" for text in rows.labels], dtype=bool)
+
+
+def _classes(rows: Rows, meant: NDArray[np.bool_]) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+    names = sorted_names({text for text, good in zip(rows.labels, meant, strict=True) if good})
+    number = {name: i for i, name in enumerate(names)}
+    return np.array([number.get(text, -1) for text in rows.labels], dtype=np.int64), tuple(names)
+
+
+def _validation_there(
+    params: ImportParams,
+    rows: Rows,
+    meant: NDArray[np.bool_],
+    label: NDArray[np.int64],
+    class_names: tuple[str, ...],
+    split: NDArray[np.str_],
+    problems: Problems,
+) -> NDArray[np.str_]:
+    """Take validation and test from training where the source has none and a share is set."""
+    has = {s: bool((split[meant] == s.value).any()) for s in Split}
+    shares = {Split.VALIDATION: params.validation_share, Split.TEST: params.test_share}
+    for s, share in shares.items():
+        if has[s] and share > 0:
+            rows.warnings.append(f"{s}_share = {share:g} was not used: the source has a {s} split of its own.")
+    if not has[Split.TEST] and params.test_share == 0:
+        rows.warnings.append("There is no test split: results can be shown on validation only, and K was chosen there.")
+    if not has[Split.VALIDATION] and params.validation_share == 0:
+        message = (
+            "There is no validation split. Add one, or set validation_share (for example 0.2) to take it from training."
+        )
+        problems.add(None, rows.split_field, "", message)
+        return split
+    wanted = {s: share for s, share in shares.items() if not has[s] and share > 0}
+    if sum(wanted.values()) >= 1:
+        problems.add(
+            None, "validation_share", str(sum(wanted.values())), "validation_share + test_share must be below 1."
+        )
+        return split
+    candidates = np.where(meant & (split == Split.TRAIN.value), label, -1)
+    taken, short = taken_from_train(candidates, wanted, params.seed)
+    for c in short:
+        message = f"The class {class_names[c]!r} has too few training examples to take a share of them. Add some."
+        problems.add(None, rows.label_field, class_names[c], message)
+    return np.where(taken == "", split, taken)
+
+
+def _classes_trained(
+    rows: Rows,
+    meant: NDArray[np.bool_],
+    label: NDArray[np.int64],
+    class_names: tuple[str, ...],
+    split: NDArray[np.str_],
+    problems: Problems,
+) -> None:
+    if len(class_names) < 2:
+        message = f"There is only one class ({class_names[0]}). A classifier needs two."
+        problems.add(None, rows.label_field, class_names[0], message)
+        return
+    n = {s: np.bincount(label[meant & (split == s.value)], minlength=len(class_names)) for s in Split}
+    for c, name in enumerate(class_names):
+        if n[Split.TRAIN][c] == 0:
+            row = int(np.flatnonzero(meant & (label == c))[0])
+            seen = " and ".join(f"{n[s][c]} {s}" for s in Split if n[s][c])
+            message = f"The class {name!r} has no training example, only {seen}. Add some, or leave the class out."
+            problems.add_row(row, rows.label_field, name, message)
+        elif n[Split.VALIDATION][c] == 0:
+            rows.warnings.append(f"The class {name!r} has no validation example: no direction can be found for it.")
+
+
+def _warnings(
+    rows: Rows, good: NDArray[np.bool_], split: NDArray[np.str_], hashes: NDArray[np.str_] | None
+) -> list[str]:
+    found = []
+    for name, column in rows.attributes.items():
+        values = set(column) - {""}
+        if len(values) > _MANY_VALUES:
+            found.append(f"The attribute {name!r} has {len(values)} different values; groups by it will be tiny.")
+    if hashes is not None:
+        paths = [path for path, one in zip(rows.paths, good, strict=True) if one]
+        found += duplicate_warnings(hashes[good], split[good], paths)
+    return found
+
+
+def _fingerprint(
+    rows: Rows,
+    class_names: tuple[str, ...],
+    label: NDArray[np.int64],
+    split: NDArray[np.str_],
+    hashes: list[str],
+    image_size: int,
+) -> str:
+    digest = sha256()
+    head = {"classes": class_names, "image_size": image_size, "attributes": list(rows.attributes)}
+    digest.update(json.dumps(head).encode())
+    columns = [hashes, label.tolist(), split.tolist(), *rows.attributes.values()]
+    for row in zip(*columns, strict=True):
+        digest.update(json.dumps(row).encode())
+    return digest.hexdigest()

@@ -1,0 +1,114 @@
+"""How sure one can be that a direction separates examples that the model serves well from others it serves badly.
+
+What it cannot say: that the direction is a bias. Some examples are simply hard, and a direction can follow that; a
+person looks at both ends before anything is removed.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtri
+
+from unskew.errors import DataError, SettingsError
+from unskew.evaluation import wilson
+from unskew.evaluation.intervals import newcombe
+from unskew.schemas.api import Evidence, Interval
+from unskew.schemas.enums import Verdict
+
+STRONG_GAP = 0.10  # the accuracy gap that a strong verdict has to exceed even at the low end of its interval
+STRONG_SIDE = 20  # examples that the smaller side of a strong direction needs
+_LEVEL = 0.05
+
+
+def evidence(
+    projection: NDArray[np.floating],
+    right: NDArray[np.bool_],
+    loss: NDArray[np.floating],
+    *,
+    n_looked_at: int = 1,
+) -> Evidence:
+    """Compare the two sides of a direction's split at 0.
+
+    The verdict is about the gap between the sides' accuracies, with Newcombe's interval at level 1 - 0.05 / n_looked_at
+    (Bonferroni over all directions of all classes that were looked at):
+
+        strong    the gap exceeds 10 points even at the low end, and the smaller side has 20 examples
+        possible  the gap exceeds 0 at the low end
+        none      otherwise
+
+    The intervals returned are the usual 95 % ones, not corrected.
+
+    Args:
+        projection: (n_c,) of one class's targets on one direction; above 0 is the positive side.
+        right: bool (n_c,), the model is right (for several checkpoints: most of them are).
+        loss: (n_c,) cross-entropy [nats].
+        n_looked_at: directions × classes that a person chooses from.
+    Raises:
+        DataError: lengths differ, or there is no target.
+        SettingsError: n_looked_at < 1.
+    """
+    if not len(projection) == len(right) == len(loss) or not len(loss):
+        raise DataError(
+            f"Lengths differ or are 0: projection {len(projection)}, right {len(right)}, loss {len(loss)}.",
+            fix="Give one of each a target.",
+        )
+    if n_looked_at < 1:
+        raise SettingsError(f"n_looked_at is {n_looked_at}.", fix="Count the directions of all classes.")
+    positive = np.asarray(projection) > 0
+    right = np.asarray(right, dtype=bool)
+    n = (int((~positive).sum()), int(positive.sum()))
+    k = (int(right[~positive].sum()), int(right[positive].sum()))
+    gap = _absolute(newcombe(k[0], n[0], k[1], n[1]))
+    corrected = _absolute(newcombe(k[0], n[0], k[1], n[1], z=float(ndtri(1 - _LEVEL / n_looked_at / 2))))
+    verdict = _verdict(corrected, min(n))
+    return Evidence(
+        verdict=verdict,
+        sentence=_sentence(verdict, k, n, gap, n_looked_at),
+        accuracy_negative=wilson(k[0], n[0]),
+        accuracy_positive=wilson(k[1], n[1]),
+        accuracy_gap=gap,
+        loss_negative=_mean(loss, ~positive),
+        loss_positive=_mean(loss, positive),
+        minority_share=min(n) / sum(n),
+    )
+
+
+def majority_right(prediction: NDArray[np.int64], label: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Is more than half of the checkpoints right? bool (n,), from predictions (n_checkpoints, n)."""
+    share: NDArray[np.bool_] = 2 * (prediction == label).sum(axis=0) > len(prediction)
+    return share
+
+
+def _mean(loss: NDArray[np.floating], side: NDArray[np.bool_]) -> float:
+    return float(np.asarray(loss, dtype=np.float64)[side].mean()) if side.any() else 0.0
+
+
+def _absolute(difference: Interval) -> Interval:
+    """|difference|: an interval that holds 0 begins at 0."""
+    d, low, high = difference.value, difference.low, difference.high
+    if d < 0:
+        d, low, high = -d, -high, -low
+    return Interval(value=d, low=max(0.0, low), high=max(high, -low), n=difference.n)
+
+
+def _verdict(gap: Interval, smaller: int) -> Verdict:
+    if gap.low > STRONG_GAP and smaller >= STRONG_SIDE:
+        return Verdict.STRONG
+    return Verdict.POSSIBLE if gap.low > 0 else Verdict.NONE
+
+
+def _sentence(verdict: Verdict, k: tuple[int, int], n: tuple[int, int], gap: Interval, n_looked_at: int) -> str:
+    if min(n) == 0:
+        return f"All {max(n)} examples lie on one side of the split, so there is nothing to compare."
+    seen = "the one direction" if n_looked_at == 1 else f"the {n_looked_at} directions"
+    ending = {
+        Verdict.STRONG: f"far more than chance gives among {seen} looked at",
+        Verdict.POSSIBLE: f"more than chance gives among {seen} looked at, but small or on few examples",
+        Verdict.NONE: f"which chance can give among {seen} looked at",
+    }[verdict]
+    return (
+        f"The model is right on {k[1]} of {n[1]} examples on the positive side ({k[1] / n[1]:.0%}) and on {k[0]} of "
+        f"{n[0]} on the negative side ({k[0] / n[0]:.0%}): a gap of {gap.value * 100:.0f} points "
+        f"(95 % interval {gap.low * 100:.0f} to {gap.high * 100:.0f}), {ending}."
+    )

@@ -1,0 +1,49 @@
+"""Pseudo-groups: the two sides of one direction a class, as group numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unskew.discovery.principal import ClassDirections
+from unskew.errors import SettingsError
+
+
+def pseudo_groups(
+    projections: Mapping[int, NDArray[np.floating]] | list[ClassDirections],
+    target_label: NDArray[np.int64],
+    *,
+    index: int = 0,
+    threshold: float = 0.0,
+) -> NDArray[np.int64]:
+    """Split every class in two at a point of a direction.
+
+    Args:
+        projections: class → (n_c,) projections of its targets, in row order; or directions, of which `index` is taken.
+        target_label: int64 (n_targets,).
+        threshold: above it is the positive side.
+    Returns:
+        int64 (n_targets,), label-major: 2 · label + bit, bit 1 = positive side (the higher loss, unless flipped), -1
+        for targets of a class without projections. Either side of a class may be empty.
+    Raises:
+        SettingsError: a class has another number of targets than projections, or no direction `index`.
+    Source: the paper's Auto procedure; we cut centred projections by default (see `DiscoverParams.centre`).
+    """
+    if isinstance(projections, list):
+        short = [d.label for d in projections if index >= len(d)]
+        if short:
+            raise SettingsError(f"Class {short[0]} has no direction {index}.", fix="Choose a smaller number.")
+        projections = {d.label: d.projections[index] for d in projections}
+    target_label = np.asarray(target_label, dtype=np.int64)
+    group = np.full(len(target_label), -1, dtype=np.int64)
+    for label, projection in projections.items():
+        inside = target_label == label
+        if inside.sum() != len(projection):
+            raise SettingsError(
+                f"Class {label} has {inside.sum()} targets and {len(projection)} projections.",
+                fix="Use the labels of the targets that were attributed.",
+            )
+        group[inside] = 2 * label + (np.asarray(projection) > threshold)
+    return group

@@ -1,0 +1,17 @@
+"""Evaluation: predictions in, group metrics, intervals and comparisons out. numpy (and scipy.special) only."""
+
+from unskew.evaluation.fidelity import lds
+from unskew.evaluation.intervals import mcnemar, mean_interval, newcombe, wilson
+from unskew.evaluation.metrics import GroupMetrics, Predictions, group_metrics, mean_by_group
+
+__all__ = [
+    "GroupMetrics",
+    "Predictions",
+    "group_metrics",
+    "lds",
+    "mcnemar",
+    "mean_by_group",
+    "mean_interval",
+    "newcombe",
+    "wilson",
+]

@@ -1,0 +1,144 @@
+"""A model by import path: find the factory, call it with what it accepts, check what comes back."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+
+from unskew.errors import ModelError
+from unskew.models.networks import preprocess
+from unskew.schemas.params import ModelSpec
+
+
+def build(spec: ModelSpec, *, n_classes: int, image_size: int, seed: int) -> nn.Module:
+    """Make the model that a spec names, with initial weights that depend on the seed alone.
+
+    The factory is looked up as "package.module:function" with the current directory on `sys.path`, and called with
+    those of `n_classes` (or `num_classes`) and `image_size` that it accepts, and with all of `spec.kwargs`. The global
+    random state is left as it was.
+
+    Returns:
+        The module; it maps float (n, 3, image_size, image_size) to logits (n, n_classes), which is checked.
+    Raises:
+        ModelError: module or function not found, not callable, does not take an argument, fails, or returns something
+            else than such a module.
+    """
+    factory = _find(spec.factory)
+    arguments = _arguments(factory, spec, {"n_classes": n_classes, "image_size": image_size})
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        try:
+            model = factory(**arguments)
+        except ModelError:
+            raise
+        except Exception as error:
+            raise ModelError(
+                f"The factory {spec.factory!r} failed when called with {_shown(arguments)}: "
+                f"{type(error).__name__}: {error}.",
+                fix="Mend the factory, or the kwargs of the model.",
+            ) from error
+        if not isinstance(model, nn.Module):
+            raise ModelError(
+                f"The factory {spec.factory!r} returned {type(model).__name__}, not a torch.nn.Module.",
+                fix="Return the model itself.",
+            )
+        _check_output(model, spec.factory, n_classes, image_size)  # inside the fork: lazy layers draw their weights now
+    return model
+
+
+def _find(path: str) -> Callable[..., Any]:
+    module_name, colon, function_name = path.partition(":")
+    if not (module_name and colon and function_name):
+        raise ModelError(f"{path!r} is not a model path.", fix='Write it as "package.module:function".')
+    here = os.getcwd()
+    added = here not in sys.path
+    if added:
+        sys.path.insert(0, here)
+    try:
+        found: Any = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name and (module_name + ".").startswith(error.name + "."):
+            raise ModelError(
+                f"There is no module {module_name!r} (looked in {here} and on the Python path).",
+                fix="Start Unskew in the folder that holds it, or install its package.",
+            ) from error
+        raise ModelError(
+            f"Importing {module_name!r} failed: it needs {error.name!r}.", fix=f"Install {error.name!r} here."
+        ) from error
+    except Exception as error:
+        raise ModelError(
+            f"Importing {module_name!r} failed: {type(error).__name__}: {error}.", fix="Mend the module."
+        ) from error
+    finally:
+        if added and here in sys.path:
+            sys.path.remove(here)
+    for part in function_name.split("."):
+        if not hasattr(found, part):
+            raise ModelError(
+                f"The module {module_name!r} has no {function_name!r}.", fix="Check the name after the colon."
+            )
+        found = getattr(found, part)
+    if not callable(found):
+        raise ModelError(
+            f"{path!r} is a {type(found).__name__}, not a function that makes a model.",
+            fix="Name a function or a class that can be called with n_classes and image_size.",
+        )
+    return found  # type: ignore[no-any-return]
+
+
+def _arguments(factory: Callable[..., Any], spec: ModelSpec, offered: dict[str, int]) -> dict[str, Any]:
+    """What the factory is called with: those of our keywords that it names, and all the user's."""
+    try:
+        parameters = inspect.signature(factory).parameters.values()
+    except (TypeError, ValueError):  # some built-in callables hide their signature
+        return {**offered, **spec.kwargs}
+    named = {p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
+    takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters)
+    unknown = sorted(set(spec.kwargs) - named)
+    if unknown and not takes_any:
+        raise ModelError(
+            f"The factory {spec.factory!r} does not take {', '.join(unknown)}; it takes {', '.join(sorted(named))}.",
+            fix="Mend the kwargs of the model.",
+        )
+    if "num_classes" in named and "n_classes" not in named:
+        offered = {"num_classes": offered["n_classes"], "image_size": offered["image_size"]}
+    elif "num_classes" in spec.kwargs:  # the user has said it in the factory's own word
+        offered = {"image_size": offered["image_size"]} if "image_size" in named else {}
+        takes_any = False
+    return {k: v for k, v in offered.items() if k in named or takes_any} | spec.kwargs
+
+
+def _check_output(model: nn.Module, path: str, n_classes: int, image_size: int) -> None:
+    shape = (2, 3, image_size, image_size)
+    pixels = torch.zeros(shape, dtype=torch.uint8)
+    tensor = next(iter(model.parameters()), None)
+    device = tensor.device if tensor is not None else torch.device("cpu")
+    training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            logits = model(preprocess(pixels).to(device))
+    except Exception as error:
+        raise ModelError(
+            f"The model {path!r} fails on images of shape {shape}: {type(error).__name__}: {error}.",
+            fix="Let the factory take image_size, or import the data at the size that the model needs.",
+        ) from error
+    finally:
+        model.train(training)
+    got = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
+    if got != (2, n_classes):
+        raise ModelError(
+            f"The model {path!r} returned {got} for a batch of 2; need logits of shape (2, {n_classes}).",
+            fix=f"Let the factory take n_classes (here {n_classes}) and return plain logits.",
+        )
+
+
+def _shown(arguments: dict[str, Any]) -> str:
+    return ", ".join(f"{k}={v!r}" for k, v in arguments.items()) or "no argument"

@@ -1,0 +1,475 @@
+"""Bodies of `/api/v1`, shared by server and client. Times are UTC ISO 8601; ids are integers unless said otherwise."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from unskew.schemas.enums import (
+    DirectionKind,
+    DirectionState,
+    Engine,
+    GroupSource,
+    JobKind,
+    JobStatus,
+    LabelAction,
+    LabelOrder,
+    Method,
+    PruneRule,
+    Split,
+    Verdict,
+    WeightRule,
+)
+
+
+class Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+# ---------------------------------------------------------------- errors
+class RowProblem(Body):
+    row: int | None
+    field: str
+    value: str
+    message: str
+
+
+class Problem(Body):
+    """`application/problem+json` (RFC 9457): what is wrong, where, and how to mend it."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    fix: str = ""
+    rows: list[RowProblem] = []
+
+
+# ---------------------------------------------------------------- the server itself
+class Health(Body):
+    """Whether the server answers, and whether some worker would take a job."""
+
+    status: Literal["ok"] = "ok"
+    worker: bool
+    active_jobs: int
+
+
+class Version(Body):
+    unskew: str
+    python: str
+    api: str
+
+
+# ---------------------------------------------------------------- projects and examples
+class ClassCount(Body):
+    label: int
+    name: str
+    split: Split
+    n: int
+
+
+class AttributeCount(Body):
+    attribute: str
+    value: str
+    label: int
+    split: Split
+    n: int
+
+
+class Step(Body):
+    """One step of the stepper: what it needs, whether it is done, what to do next."""
+
+    key: Literal["data", "models", "attribution", "discover", "label", "prune", "retrain", "compare", "report"]
+    title: str
+    done: bool
+    detail: str  # "5 checkpoints", "group set 'background' v3", …
+
+
+class Project(Body):
+    id: int
+    slug: str
+    name: str
+    class_names: list[str]
+    attributes: list[str]
+    image_size: int
+    fingerprint: str  # sha256 of the data
+    n_train: int
+    n_validation: int
+    n_test: int
+    created_at: datetime
+
+
+class ProjectDetail(Project):
+    counts: list[ClassCount]
+    attribute_counts: list[AttributeCount]
+    steps: list[Step]
+    source: dict[str, Any]
+
+
+class ImportCheck(Body):
+    """Result of a dry run: nothing was registered."""
+
+    ok: bool
+    n_rows: int
+    class_names: list[str]
+    attributes: list[str]
+    counts: list[ClassCount]
+    problems: list[RowProblem]  # the first 200
+    n_problems: int
+    warnings: list[str]
+
+
+class Example(Body):
+    id: int
+    split: Split
+    position: int
+    label: int
+    label_name: str
+    path: str
+    attributes: dict[str, str]
+    prediction: int | None = None  # majority class of the attributed checkpoints
+    correct_share: float | None = None  # share of those checkpoints that are right
+    value: float | None = None  # projection, loading, T or τ: whatever the list is sorted by
+
+
+class ExamplePage(Body):
+    items: list[Example]
+    total: int
+    next: str | None = None  # cursor; pass as `after`
+
+
+# ---------------------------------------------------------------- jobs and runs
+class JobCreate(Body):
+    kind: JobKind
+    params: dict[str, Any] = Field(default_factory=dict)  # validated against the kind's Params
+
+
+class Job(Body):
+    id: str
+    kind: JobKind
+    project: str | None  # slug
+    status: JobStatus
+    params: dict[str, Any]
+    done: float  # steps finished, fractions of the current one included
+    total: int
+    step: str  # what is being done, for a person
+    eta_seconds: float | None
+    error: Problem | None
+    result: dict[str, Any]  # ids of what the job made
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+
+class LogLine(Body):
+    id: int
+    at: datetime
+    text: str
+
+
+class Interval(Body):
+    """A share with its n and 95 % Wilson interval; for means over seeds a t interval."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+
+class GroupAccuracy(Body):
+    group: int
+    name: str
+    accuracy: Interval
+
+
+class CurvePoint(Body):
+    epoch: float
+    name: str  # "train_loss", "validation_accuracy", "worst_class_accuracy" …
+    value: float
+
+
+class Run(Body):
+    id: int
+    method: Method
+    seed: int
+    removed: int
+    score_set_id: int | None
+    prune_set_id: int | None
+    n_train: int
+    seconds: float
+    has_checkpoint: bool
+    params: dict[str, Any]
+    class_accuracy: list[GroupAccuracy]  # validation, per class
+    created_at: datetime
+
+
+# ---------------------------------------------------------------- attribution and directions
+class Attribution(Body):
+    id: int
+    engine: Engine
+    run_ids: list[int]
+    params: dict[str, Any]
+    n_train: int
+    n_targets: int
+    projection_dim: int
+    diagnostics: dict[str, Any]  # damping, condition numbers, seconds, share of parameters covered
+    stale: bool
+    created_at: datetime
+
+
+class Evidence(Body):
+    """How sure one can be that a direction is a bias. Ends = the two sides of the split at 0."""
+
+    verdict: Verdict
+    sentence: str  # the verdict in words with its numbers
+    accuracy_negative: Interval
+    accuracy_positive: Interval
+    accuracy_gap: Interval  # |difference|; n = the smaller side
+    loss_negative: float
+    loss_positive: float
+    minority_share: float
+
+
+class Direction(Body):
+    id: int
+    attribution_id: int
+    label: int
+    label_name: str
+    index: int  # 0 = largest share
+    kind: DirectionKind
+    share: float  # of the variance of the class's block
+    sign: Literal[-1, 1]  # as flipped by a person; stored arrays are never changed
+    name: str
+    note: str
+    state: DirectionState
+    evidence: Evidence
+
+
+class Histogram(Body):
+    edges: list[float]  # n + 1
+    series: dict[str, list[int]]  # name → n counts: "right", "wrong", or group names
+
+
+class DirectionDetail(Direction):
+    scree: list[float]  # shares of the first directions of this class
+    histogram: Histogram
+    params: dict[str, Any]
+    previous_id: int | None
+    next_id: int | None
+
+
+class Strip(Body):
+    """One end of one strip: validation examples by projection, or training examples of the class by loading."""
+
+    strip: Literal["validation", "training"]
+    end: Literal[-1, 1]
+    items: list[Example]
+
+
+class DirectionPatch(Body):
+    name: str | None = Field(None, max_length=100)
+    note: str | None = Field(None, max_length=10_000)
+    sign: Literal[-1, 1] | None = None
+    state: DirectionState | None = None
+
+
+# ---------------------------------------------------------------- groups and labels
+class GroupSetCreate(Body):
+    """From directions (pseudo-groups, one direction a class), from an attribute, or empty for hand labels."""
+
+    name: str = Field(min_length=1, max_length=100)
+    direction_ids: list[int] = []
+    attribute: str | None = None
+    group_names: list[str] = []  # for source hand: names offered inside every class
+
+
+class Group(Body):
+    id: int  # label-major number within the set: label * n_per_class + index
+    label: int
+    index: int  # key on the keyboard = index + 1
+    name: str
+    n: int
+    accuracy: Interval | None = None  # of the attributed checkpoints on it
+
+
+class GroupSetPatch(Body):
+    name: str | None = Field(None, min_length=1, max_length=100)
+    group_names: list[list[str]] | None = None  # one list of names a class, as many as there are groups
+
+
+class GroupSet(Body):
+    id: int
+    name: str
+    source: GroupSource
+    attribute: str | None
+    direction_ids: list[int]
+    groups: list[Group]
+    n_labelled: int  # examples that a person confirmed or changed
+    n_unassigned: int
+    n_total: int
+    version: int  # rises with every label
+    created_at: datetime
+
+
+class LabelItem(Body):
+    """One example on the Label page."""
+
+    example: Example
+    group: int | None  # current group index within the class; None = unassigned or unsure
+    suggestion: int | None  # what the direction or attribute said
+    by_hand: bool
+    unsure: bool
+
+
+class LabelQueue(Body):
+    items: list[LabelItem]
+    total: int
+    order: LabelOrder
+    next: str | None
+
+
+class LabelWrite(Body):
+    """One key press. `key` makes a repeat harmless: the same key is stored once."""
+
+    key: str = Field(min_length=8, max_length=64)
+    example_id: int
+    group: int | None = None  # index within the example's class; None = unsure
+
+
+class LabelBatch(Body):
+    labels: list[LabelWrite] = Field(min_length=1, max_length=1000)
+    annotator: str = Field("me", min_length=1, max_length=64)
+
+
+class LabelResult(Body):
+    action: LabelAction
+    items: list[LabelItem]  # the examples as they are now
+    version: int
+
+
+class AnnotatorBody(Body):
+    annotator: str = Field("me", min_length=1, max_length=64)
+
+
+# ---------------------------------------------------------------- scores and pruning
+class GroupWeight(Body):
+    group: int
+    name: str
+    n: int
+    loss: float
+    weight: float
+
+
+class CurveRow(Body):
+    """One K of the removal curve, averaged over seeds."""
+
+    k: int
+    method: Method
+    split: Split
+    worst_group_accuracy: Interval
+    balanced_accuracy: Interval
+    average_accuracy: Interval
+    seeds: list[int]
+
+
+class ScoreSet(Body):
+    id: int
+    attribution_id: int
+    group_set_id: int
+    group_set_name: str
+    group_set_version: int
+    method: Method  # auto_trak when the groups are pseudo-groups, trak otherwise
+    weight_rule: WeightRule
+    weights: list[GroupWeight]
+    histogram: Histogram  # by class
+    star: int  # K = #{T < 0}
+    best_k: int | None
+    curve: list[CurveRow]  # validation, over the score set's own groups
+    n_train: int
+    n_by_class: list[int]
+    balancing_would_drop: int | None  # rows SUBG would drop, where an attribute is known on training rows
+    stale: bool
+    warnings: list[str]
+    created_at: datetime
+
+
+class PruneCreate(Body):
+    rule: PruneRule
+    k: int | None = None  # only with rule manual
+    name: str = ""
+
+
+class PruneSet(Body):
+    id: int
+    score_set_id: int
+    method: Method
+    rule: PruneRule
+    k: int
+    name: str
+    digest: str
+    removed_by_class: list[int]
+    created_at: datetime
+
+
+class PrunePreview(Body):
+    k: int
+    removed_by_class: list[int]
+    kept_by_class: list[int]
+    items: list[Example]
+
+
+# ---------------------------------------------------------------- compare and reports
+class MethodResult(Body):
+    """One method over its seeds, evaluated on one split over one grouping."""
+
+    method: Method
+    removed: int
+    labels_used: str  # "none", "validation groups", "training groups"
+    seeds: list[int]
+    worst_group_accuracy: Interval
+    balanced_accuracy: Interval
+    average_accuracy: Interval
+    adjusted_average_accuracy: Interval | None  # None: the groups' training counts are not known
+    per_seed: list[dict[str, float | None]]
+    groups: list[GroupAccuracy]
+
+
+class Comparison(Body):
+    split: Split
+    grouping: str  # attribute or group set that defines the groups, in words
+    methods: list[MethodResult]
+    curve: list[CurveRow]
+    star: int | None
+    best_k: int | None
+    warnings: list[str]
+
+
+class Flips(Body):
+    """Examples that one run gets wrong and the other right, on the same split and seed."""
+
+    split: Split
+    before: Run
+    after: Run
+    n_fixed: int
+    n_broken: int
+    p_value: float  # exact McNemar
+    fixed: list[Example]
+    broken: list[Example]
+
+
+class ReportCreate(Body):
+    title: str = Field("", max_length=200)
+    notes: str = Field("", max_length=50_000)  # Markdown
+
+
+class Report(Body):
+    id: int
+    title: str
+    token: str
+    url: str  # path of the view-only page
+    digest: str
+    size_bytes: int
+    revoked: bool
+    created_at: datetime

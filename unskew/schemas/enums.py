@@ -1,0 +1,115 @@
+"""The closed word lists: the only spellings that database, API, client and screens use."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Split(StrEnum):
+    TRAIN = "train"
+    VALIDATION = "validation"
+    TEST = "test"
+
+
+class Method(StrEnum):
+    """Recipes of the one trainer."""
+
+    ERM = "erm"
+    TRAK = "trak"  # pruning by T over known or hand-labelled validation groups
+    AUTO_TRAK = "auto_trak"  # pruning by T over pseudo-groups; reads no group label anywhere
+    RANDOM_K = "random_k"  # control: as many random rows
+    SUBG = "subg"  # subsample every training group to the smallest
+
+
+class Engine(StrEnum):
+    FACTORED = "factored"
+    EXACT = "exact"
+
+
+class RowTransform(StrEnum):
+    """What is done to a row of τ before the principal directions are taken."""
+
+    NONE = "none"
+    SIGNED_SQRT = "signed_sqrt"
+
+
+class WeightRule(StrEnum):
+    """How a group's weight w_G follows from how badly the model does on it."""
+
+    LOSS = "loss"
+    EXP_LOSS = "exp_loss"
+    UNIFORM = "uniform"
+    PAPER_PRINTED = "paper_printed"
+
+
+class GroupSource(StrEnum):
+    ATTRIBUTE = "attribute"
+    HAND = "hand"
+    PSEUDO = "pseudo"
+    MIXED = "mixed"
+
+
+class DirectionKind(StrEnum):
+    PRINCIPAL = "principal"
+
+
+class DirectionState(StrEnum):
+    OPEN = "open"
+    NAMED = "named"
+    DISCARDED = "discarded"
+
+
+class Verdict(StrEnum):
+    STRONG = "strong"
+    POSSIBLE = "possible"
+    NONE = "none"
+
+
+class JobKind(StrEnum):
+    IMPORT = "import"
+    TRAIN = "train"
+    IMPORT_CHECKPOINTS = "import_checkpoints"
+    ATTRIBUTE = "attribute"
+    DISCOVER = "discover"
+    SCORE = "score"
+    SEARCH_K = "search_k"
+    RETRAIN = "retrain"
+
+
+class JobStatus(StrEnum):
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class PruneRule(StrEnum):
+    STAR = "star"  # K = #{T < 0}
+    BEST = "best"  # K*, best on validation
+    MANUAL = "manual"  # K chosen by a person
+
+
+class LabelOrder(StrEnum):
+    """Order in which the Label page offers examples."""
+
+    EXTREMES = "extremes"
+    BOUNDARY = "boundary"
+    RANDOM = "random"
+    POSITION = "position"
+
+
+class LabelAction(StrEnum):
+    SET = "set"
+    UNDO = "undo"
+    REDO = "redo"
+
+
+class PreviewPart(StrEnum):
+    """Which training examples a preview of a removal shows."""
+
+    MOST_NEGATIVE = "most_negative"  # go first
+    BELOW_ZERO = "below_zero"  # T just below 0
+    ABOVE_ZERO = "above_zero"  # T just above 0
+    MOST_POSITIVE = "most_positive"  # help most
+    AT_K = "at_k"  # the last that go and the first that stay

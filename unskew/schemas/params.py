@@ -1,0 +1,110 @@
+"""Parameters of every job with their defaults: the only place that holds defaults.
+
+Frozen, validated, JSON round-trips. A stored result always carries the parameters that made it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from unskew.schemas.enums import Engine, Method, RowTransform, WeightRule
+
+
+class Params(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ModelSpec(Params):
+    """A model by import path: called as factory(n_classes=…, image_size=…, **kwargs) with the keywords it accepts."""
+
+    factory: str = "unskew.models:small_cnn"
+    kwargs: dict[str, Any] = Field(default_factory=dict)
+
+
+class TrainParams(Params):
+    """One training run. Defaults are the demo's; they suit small images and models."""
+
+    epochs: int = Field(12, ge=1, le=10_000)
+    batch_size: int = Field(64, ge=1)
+    learning_rate: float = Field(1e-3, gt=0)
+    weight_decay: float = Field(1e-4, ge=0)
+    optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
+    schedule: Literal["onecycle", "constant"] = "onecycle"
+
+
+class ImportParams(Params):
+    """Where examples come from and how they are read."""
+
+    source: str  # folder (ImageFolder tree), manifest (.csv, .parquet), or "demo"
+    name: str = Field(min_length=1, max_length=100)
+    image_size: int = Field(64, ge=8, le=1024)  # side in pixels that the model sees
+    path_column: str = "path"
+    label_column: str = "label"
+    split_column: str = "split"
+    validation_share: float = Field(
+        0.0, ge=0, lt=1
+    )  # taken from train, stratified, when the source has no validation split
+    test_share: float = Field(0.0, ge=0, lt=1)
+    seed: int = 0
+    demo_seed: int = 0  # only with source "demo"
+
+
+class TrainJobParams(Params):
+    """ERM checkpoints, one a seed."""
+
+    model: ModelSpec = ModelSpec()
+    train: TrainParams = TrainParams()
+    seeds: list[int] = Field(default=[0, 1, 2, 3, 4], min_length=1)
+
+
+class ImportCheckpointsParams(Params):
+    """A model of the user's own and its saved state dicts (`torch.save` of a state dict, or safetensors)."""
+
+    model: ModelSpec
+    paths: list[str] = Field(min_length=1)
+    train: TrainParams = TrainParams()  # how retraining will be done later
+
+
+class AttributeParams(Params):
+    run_ids: list[int] | None = None  # None: every ERM run of the project that has a checkpoint
+    engine: Engine = Engine.FACTORED
+    projection_in: int = Field(16, ge=1)
+    projection_out: int = Field(16, ge=1)
+    damping: float = Field(1.0, gt=0)  # λ, times the mean of the diagonal of ΦᵀΦ
+    seed: int = 0
+    batch_size: int = Field(256, ge=1)
+
+
+class DiscoverParams(Params):
+    attribution_id: int | None = None  # None: the project's newest
+    n_directions: int = Field(5, ge=1, le=50)
+    row_transform: RowTransform = RowTransform.SIGNED_SQRT
+    normalise_rows: bool = True
+    centre: bool = True
+
+
+class ScoreParams(Params):
+    group_set_id: int
+    attribution_id: int | None = None
+    weight_rule: WeightRule = WeightRule.LOSS
+
+
+class SearchKParams(Params):
+    """K* by retraining over a grid, chosen by worst-group accuracy over the score set's own validation groups."""
+
+    score_set_id: int
+    grid: list[int] | None = (
+        None  # None: seven values up to 1.1 × the star, the star among them; ERM (K=0) always competes
+    )
+    seeds: list[int] = Field(default=[0, 1, 2], min_length=1)
+
+
+class RetrainParams(Params):
+    """methods × seeds. Pruning methods need a prune set; `subg` needs an attribute that is known on training rows."""
+
+    methods: list[Method] = Field(default=[Method.ERM, Method.TRAK, Method.RANDOM_K], min_length=1)
+    seeds: list[int] = Field(default=[0, 1, 2], min_length=1)
+    prune_set_id: int | None = None
+    group_attribute: str | None = None

@@ -1,0 +1,177 @@
+"""The one training loop: fixed rows, fixed length, resumable at the end of an epoch.
+
+All randomness follows from (seed, epoch): the order of the rows and whatever the layers draw. So a run that was killed
+and goes on from its last saved epoch ends with the same bits as one that was not.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import nn
+
+from unskew.errors import ModelError, Stopped
+from unskew.models import preprocess
+from unskew.models.checkpoints import load_progress, save_progress
+from unskew.schemas.params import TrainParams
+from unskew.training.pixels import PixelSource
+
+_SAVE_EVERY = 10.0  # seconds between two saved states
+_SHORTEST_CYCLE = 10  # steps; with fewer the one-cycle schedule has no rising phase, and at 5 it divides by zero
+
+Metrics = dict[str, float]
+
+
+@dataclass
+class Fit:
+    """One run of fixed length over fixed rows.
+
+    Attributes:
+        identity: says which run a saved state belongs to; a state of another run is not used.
+        evaluate: called with the model every `evaluate_every` epochs and after the last one.
+        on_epoch: called with (epochs done, metrics) at the same times.
+        should_stop: asked before every batch.
+    """
+
+    model: nn.Module
+    pixels: PixelSource
+    label: NDArray[np.int64]
+    index: NDArray[np.int64]
+    epochs: int
+    seed: int
+    params: TrainParams
+    device: torch.device
+    identity: str
+    evaluate: Callable[[nn.Module], Metrics]
+    evaluate_every: int = 1
+    on_epoch: Callable[[int, Metrics], None] | None = None
+    should_stop: Callable[[], bool] | None = None
+    state_path: Path | None = None
+    curves: list[tuple[int, Metrics]] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def run(self) -> None:
+        """Train `model` in place; `curves` and `seconds` hold the whole run, what was done before a restart included.
+
+        Raises:
+            ModelError: the loss is no longer finite.
+            Stopped: should_stop() said so.
+        """
+        batches = batch_bounds(len(self.index), self.params.batch_size)
+        self.model.to(self.device).train()
+        optimizer, schedule = _optimizer(self.model, self.params, steps=self.epochs * len(batches))
+        first = self._resume(optimizer, schedule)
+        target = torch.from_numpy(np.array(self.label, dtype=np.int64)).to(self.device)
+        began, before, saved = time.monotonic(), self.seconds, time.monotonic()
+        for epoch in range(first, self.epochs):
+            loss = self._epoch(epoch, batches, target, optimizer, schedule)
+            done = epoch + 1
+            if done % self.evaluate_every == 0 or done == self.epochs:
+                metrics = {"train_loss": loss, **self.evaluate(self.model)}
+                self.curves.append((done, metrics))
+                if self.on_epoch is not None:
+                    self.on_epoch(done, metrics)
+            self.seconds = before + time.monotonic() - began
+            if self.state_path is not None and (time.monotonic() - saved >= _SAVE_EVERY or done == self.epochs):
+                self._save(done, optimizer, schedule)
+                saved = time.monotonic()
+
+    def _epoch(
+        self,
+        epoch: int,
+        batches: list[tuple[int, int]],
+        target: torch.Tensor,
+        optimizer: torch.optim.Optimizer,
+        schedule: torch.optim.lr_scheduler.LRScheduler,
+    ) -> float:
+        torch.manual_seed(epoch_seed(self.seed, epoch))  # what layers draw; the caller has forked the random state
+        order = self.index[np.random.default_rng([self.seed % 2**63, epoch]).permutation(len(self.index))]
+        total = torch.zeros((), device=self.device)
+        for start, end in batches:
+            if self.should_stop is not None and self.should_stop():
+                raise Stopped
+            rows = order[start:end]
+            logits = self.model(preprocess(self.pixels.batch(rows)))  # (batch, n_classes)
+            loss = F.cross_entropy(logits, target[torch.from_numpy(rows).to(self.device)])
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            schedule.step()
+            total += loss.detach() * len(rows)
+        mean = float(total) / len(order)
+        if not np.isfinite(mean):
+            raise ModelError(
+                f"Training diverged in epoch {epoch + 1}: the loss is {mean}.",
+                fix=f"Lower the learning rate (now {self.params.learning_rate:g}), or mend the model.",
+            )
+        return mean
+
+    def _save(
+        self, done: int, optimizer: torch.optim.Optimizer, schedule: torch.optim.lr_scheduler.LRScheduler
+    ) -> None:
+        assert self.state_path is not None
+        progress: dict[str, Any] = {
+            "identity": self.identity,
+            "epochs_done": done,
+            "model": self.model.state_dict(),
+            "optimizer": optimizer.state_dict(),
+            "schedule": schedule.state_dict(),
+            "curves": self.curves,
+            "seconds": self.seconds,
+        }
+        save_progress(self.state_path, progress)
+
+    def _resume(self, optimizer: torch.optim.Optimizer, schedule: torch.optim.lr_scheduler.LRScheduler) -> int:
+        """Load the saved state of this very run, if there is one; returns the epochs already done."""
+        progress = load_progress(self.state_path) if self.state_path is not None else None
+        if progress is None or progress.get("identity") != self.identity:
+            return 0
+        self.model.load_state_dict(progress["model"])
+        optimizer.load_state_dict(progress["optimizer"])
+        schedule.load_state_dict(progress["schedule"])
+        self.curves = [(int(done), dict(metrics)) for done, metrics in progress["curves"]]
+        self.seconds = float(progress["seconds"])
+        return int(progress["epochs_done"])
+
+
+def epoch_seed(seed: int, epoch: int) -> int:
+    """A seed for torch that is far from those of neighbouring runs and epochs."""
+    return int(np.random.SeedSequence([seed % 2**63, epoch]).generate_state(1, np.uint64)[0] >> 1)
+
+
+def batch_bounds(n: int, batch_size: int) -> list[tuple[int, int]]:
+    """(start, end) of each batch of n rows. A single row left over joins the batch before: batch norm needs two."""
+    starts = list(range(0, n, batch_size))
+    if len(starts) > 1 and n - starts[-1] == 1:
+        starts.pop()
+    return list(zip(starts, [*starts[1:], n], strict=True))
+
+
+def _optimizer(
+    model: nn.Module, params: TrainParams, *, steps: int
+) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
+    weights = [p for p in model.parameters() if p.requires_grad]
+    if not weights:
+        raise ModelError(
+            "The model has no trainable parameter.", fix="Leave requires_grad on for what should be trained."
+        )
+    rate, decay = params.learning_rate, params.weight_decay
+    optimizer: torch.optim.Optimizer
+    if params.optimizer == "adamw":
+        optimizer = torch.optim.AdamW(weights, lr=rate, weight_decay=decay)
+    elif params.optimizer == "adam":
+        optimizer = torch.optim.Adam(weights, lr=rate, weight_decay=decay)
+    else:
+        optimizer = torch.optim.SGD(weights, lr=rate, weight_decay=decay, momentum=0.9)
+    if params.schedule == "constant":
+        return optimizer, torch.optim.lr_scheduler.ConstantLR(optimizer, factor=1.0)
+    total = max(steps, _SHORTEST_CYCLE)
+    return optimizer, torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=total, pct_start=0.2)
