@@ -1,0 +1,1 @@
+"""The server: store, API, reports and command line. Never imports torch."""

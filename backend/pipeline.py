@@ -1,0 +1,87 @@
+"""Which step may follow which: asked before a job is queued, so that a missing step is an answer, not a failed job."""
+
+from __future__ import annotations
+
+from sqlalchemy.orm import Session
+
+from backend.store import attributions, prunes, runs, scores, tables
+from backend.store import projects as project_store
+from unskew.errors import ConflictError, NotFoundError, SettingsError
+from unskew.schemas import params
+from unskew.schemas.enums import JobKind, Method
+from unskew.schemas.methods import RECIPES
+
+
+def check(session: Session, kind: JobKind, wanted: params.Params, project_id: int | None) -> None:
+    """Raise ConflictError when another step must come first, NotFoundError when something named is not there."""
+    if isinstance(wanted, params.ImportParams):
+        project_store.refuse_taken(session, wanted.name)
+        return
+    project = session.get(tables.Project, project_id)
+    if project is None:
+        raise NotFoundError(f"There is no project {project_id}.")
+    if isinstance(wanted, params.AttributeParams):
+        _checkpoints(session, project, wanted)
+    elif isinstance(wanted, params.DiscoverParams | params.ScoreParams):
+        attributions.chosen(session, project.id, wanted.attribution_id)
+        if isinstance(wanted, params.ScoreParams):
+            _group_set(session, project, wanted.group_set_id)
+    elif isinstance(wanted, params.SearchKParams):
+        _of_project(scores.get(session, wanted.score_set_id).project_id, project, "score set")
+    elif isinstance(wanted, params.RetrainParams):
+        _retrain(session, project, wanted)
+
+
+def _checkpoints(session: Session, project: tables.Project, wanted: params.AttributeParams) -> None:
+    found = runs.erm_runs(session, project.id, wanted.run_ids)
+    if not found:
+        raise ConflictError(
+            "There is no checkpoint to attribute.", fix="Train ERM checkpoints first, or import your own."
+        )
+    missing = set(wanted.run_ids or []) - {run.id for run in found}
+    if missing:
+        raise NotFoundError(f"These runs have no checkpoint in this project: {sorted(missing)}.")
+
+
+def _group_set(session: Session, project: tables.Project, group_set_id: int) -> None:
+    row = session.get(tables.GroupSet, group_set_id)
+    if row is None:
+        raise NotFoundError(
+            f"There is no group set {group_set_id}.", fix="Make one from directions or from an attribute."
+        )
+    _of_project(row.project_id, project, "group set")
+
+
+def _retrain(session: Session, project: tables.Project, wanted: params.RetrainParams) -> None:
+    pruning = [method for method in wanted.methods if RECIPES[method].prunes]
+    if pruning and wanted.prune_set_id is None:
+        raise ConflictError(
+            f"{', '.join(pruning)} needs a prune set.", fix="Freeze one on Score & prune, or leave the method out."
+        )
+    if wanted.prune_set_id is not None:
+        prune_set = prunes.get(session, wanted.prune_set_id)
+        _of_project(prune_set.project_id, project, "prune set")
+        own = Method(scores.get(session, prune_set.score_set_id).method)
+        wrong = {Method.TRAK, Method.AUTO_TRAK} & set(wanted.methods) - {own}
+        if wrong:
+            reads = RECIPES[own].labels_used
+            raise SettingsError(
+                f"Prune set {prune_set.id} was made with group labels: {reads}; "
+                f"retraining on it is {own.value}, not {wrong.pop().value}.",
+                fix=f"Say {own.value}.",
+            )
+    if any(RECIPES[method].subsamples for method in wanted.methods):
+        if wanted.group_attribute is None:
+            raise SettingsError(
+                "subg needs an attribute that is known on training rows.", fix="Name it as group_attribute."
+            )
+        if wanted.group_attribute not in project.attributes:
+            raise NotFoundError(
+                f"There is no attribute {wanted.group_attribute!r}.",
+                fix=f"There are: {', '.join(project.attributes) or 'none'}.",
+            )
+
+
+def _of_project(owner: int, project: tables.Project, what: str) -> None:
+    if owner != project.id:
+        raise NotFoundError(f"That {what} belongs to another project.")

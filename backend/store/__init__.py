@@ -1,0 +1,1 @@
+"""Database and artifacts: the only room with SQL, checksums and file renames."""

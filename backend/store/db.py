@@ -1,0 +1,153 @@
+"""The store: one database (SQLite in WAL mode, or Postgres by URL) and the folder of artifacts beside it.
+
+`Store.open` creates what is missing, brings the schema up to date under a lock, and answers with a clear error when the
+folder or the database cannot be used. Sessions that write take SQLite's write lock at their start, so that two writers
+wait for each other instead of failing half-way.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from alembic import command
+from alembic.config import Config
+from platformdirs import user_data_path
+from sqlalchemy import Engine, create_engine, event, make_url
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.orm import Session
+
+from backend.store.locks import file_lock
+from unskew.errors import StorageError
+
+if TYPE_CHECKING:
+    from dbos import DBOSClient
+
+    from backend.store.artifacts import Artifacts
+
+BUSY_SECONDS = 30
+FOLDERS = ("artifacts", "thumbnails", "work", "sources", "locks")
+MIGRATIONS = Path(__file__).parent / "migrations"
+APPLICATION = "unskew"
+
+
+class Store:
+    """Database and artifacts of one data folder. Safe to share between threads; not between forked processes."""
+
+    def __init__(self, data: Path, url: str, engine: Engine) -> None:
+        self.data = data
+        self.url = url
+        self.engine = engine
+
+    @classmethod
+    def open(cls, data: Path | str | None = None, url: str | None = None) -> Store:
+        """Open the store in `data` (default: UNSKEW_DATA, else the user's data folder), creating what is missing.
+
+        Raises:
+            StorageError: the folder cannot be written, or the database cannot be opened or migrated.
+        """
+        folder = Path(data or os.environ.get("UNSKEW_DATA") or user_data_path("unskew")).expanduser().absolute()
+        _make_folders(folder)
+        address = url or os.environ.get("UNSKEW_DATABASE_URL") or f"sqlite:///{folder / 'unskew.db'}"
+        store = cls(folder, address, _engine(address))
+        try:
+            with file_lock(folder / "locks" / "migrate"):
+                migrate(store)
+        except (DBAPIError, sqlite3.Error) as error:
+            reason = str(getattr(error, "orig", None) or error)
+            raise StorageError(
+                f"The database {_shown(address)} cannot be used: {reason}.",
+                fix="Check that it exists, that you may write to it and that the disk is not full. "
+                "`unskew doctor` says more.",
+            ) from error
+        return store
+
+    @cached_property
+    def artifacts(self) -> Artifacts:
+        from backend.store.artifacts import Artifacts
+
+        return Artifacts(self.data / "artifacts")
+
+    @cached_property
+    def queue(self) -> DBOSClient:
+        """The job engine's client; its ledger lives in the same database."""
+        from dbos import DBOSClient
+
+        return DBOSClient(system_database_url=self.url, application_name=APPLICATION)
+
+    @contextmanager
+    def session(self) -> Iterator[Session]:
+        """A session that may write: committed at the end, rolled back on an error."""
+        with Session(self.engine.execution_options(write=True), expire_on_commit=False) as session, session.begin():
+            yield session
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """A session that only reads: never waits for a writer."""
+        with Session(self.engine, expire_on_commit=False) as session:
+            yield session
+
+    def close(self) -> None:
+        if "queue" in self.__dict__:
+            self.queue.destroy()
+        self.engine.dispose()
+
+
+def migrate(store: Store) -> None:
+    """Bring our tables and the job engine's up to date."""
+    from dbos import DBOS
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    with store.engine.connect() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+    DBOS.migrate(store.url)
+
+
+def _make_folders(folder: Path) -> None:
+    try:
+        for name in FOLDERS:
+            (folder / name).mkdir(parents=True, exist_ok=True)
+        probe = folder / "work" / f".writable-{os.getpid()}"
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OSError as error:
+        raise StorageError(
+            f"The data folder {folder} cannot be written: {error.strerror or error}.",
+            fix="Free some space or choose another folder with --data DIR (or UNSKEW_DATA).",
+        ) from error
+
+
+def _engine(url: str) -> Engine:
+    if not url.startswith("sqlite"):
+        return create_engine(url, pool_size=5, max_overflow=20, pool_pre_ping=True)
+    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False})
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _: object) -> None:
+    connection.isolation_level = None  # we say BEGIN ourselves
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", f"busy_timeout={BUSY_SECONDS * 1000}"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Any) -> None:
+    writes = connection.get_execution_options().get("write", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _shown(url: str) -> str:
+    return make_url(url).render_as_string(hide_password=True)
+
+
+def is_busy(error: OperationalError) -> bool:
+    """Whether the database was locked for longer than we wait."""
+    return "database is locked" in str(error.orig)

@@ -1,0 +1,294 @@
+"""Jobs: the rows that people see, kept in step with the job engine's ledger in the same database.
+
+A row and its place in the queue are committed in one transaction. The engine's workflow id is the row's id; a second
+request for work that is queued or running is answered with the job that does it.
+"""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import ValidationError
+from sqlalchemy import func, select, text, update
+from sqlalchemy.orm import Session
+
+from backend.store import tables
+from backend.store.db import Store
+from unskew.errors import ConflictError, NotFoundError, RowError, SettingsError, UnskewError
+from unskew.schemas import api, params
+from unskew.schemas.enums import JobKind, JobStatus
+
+WORKFLOW = "run_job_v1"
+CPU_QUEUE = "cpu"
+PRIORITY = 10  # unset would overtake everything
+ACTIVE = (JobStatus.QUEUED, JobStatus.RUNNING)
+LEDGER_ACTIVE = ("ENQUEUED", "PENDING", "DELAYED")  # the engine's words
+LIVE_SECONDS = 60.0
+
+PARAMS: dict[JobKind, type[params.Params]] = {
+    JobKind.IMPORT: params.ImportParams,
+    JobKind.TRAIN: params.TrainJobParams,
+    JobKind.IMPORT_CHECKPOINTS: params.ImportCheckpointsParams,
+    JobKind.ATTRIBUTE: params.AttributeParams,
+    JobKind.DISCOVER: params.DiscoverParams,
+    JobKind.SCORE: params.ScoreParams,
+    JobKind.SEARCH_K: params.SearchKParams,
+    JobKind.RETRAIN: params.RetrainParams,
+}
+
+
+def validated(kind: JobKind, values: dict[str, Any]) -> params.Params:
+    """The kind's parameters; a wrong field is named in the error."""
+    try:
+        return PARAMS[kind].model_validate(values)
+    except ValidationError as error:
+        rows = [
+            RowError(None, ".".join(map(str, e["loc"])) or kind.value, repr(e.get("input"))[:80], e["msg"])
+            for e in error.errors()
+        ]
+        raise SettingsError(
+            f"{rows[0].field}: {rows[0].message} (got {rows[0].value}).",
+            fix=f"See the parameters of {kind.value}.",
+            rows=rows,
+        ) from None
+
+
+def create(store: Store, kind: JobKind, wanted: params.Params, project_id: int | None = None) -> tables.Job:
+    """Ask for a job; an identical one that is queued or running is returned instead.
+
+    Raises:
+        ConflictError: another step must come first.
+    """
+    from backend import pipeline
+
+    values = wanted.model_dump(mode="json")
+    with store.session() as session:
+        same = select(tables.Job).where(
+            tables.Job.kind == kind,
+            tables.Job.project_id.is_(project_id) if project_id is None else tables.Job.project_id == project_id,
+        )
+        for row in session.scalars(same.where(tables.Job.status.in_(ACTIVE))):
+            if row.params == values:
+                return row
+        pipeline.check(session, kind, wanted, project_id)
+        row = tables.Job(
+            id=f"{kind.value}-{uuid.uuid4().hex[:12]}",
+            project_id=project_id,
+            kind=kind,
+            params=values,
+            status=JobStatus.QUEUED,
+        )
+        session.add(row)
+        session.flush()
+        options: Any = {
+            "workflow_name": WORKFLOW,
+            "queue_name": CPU_QUEUE,
+            "priority": PRIORITY,
+            "workflow_id": row.id,
+        }
+        store.queue.enqueue_in_transaction(session, options, row.id)
+        return row
+
+
+def get(session: Session, job_id: str) -> tables.Job:
+    row = session.get(tables.Job, job_id)
+    if row is None:
+        raise NotFoundError(f"There is no job {job_id!r}.")
+    return row
+
+
+def list_jobs(session: Session, project_id: int | None = None, limit: int = 100) -> list[tables.Job]:
+    """Newest first."""
+    query = select(tables.Job).order_by(tables.Job.created_at.desc(), tables.Job.id).limit(limit)
+    if project_id is not None:
+        query = query.where(tables.Job.project_id == project_id)
+    return list(session.scalars(query))
+
+
+def as_schema(session: Session, row: tables.Job) -> api.Job:
+    slug = None
+    if row.project_id is not None:
+        slug = session.scalar(select(tables.Project.slug).where(tables.Project.id == row.project_id))
+    return api.Job(
+        id=row.id,
+        kind=JobKind(row.kind),
+        project=slug,
+        status=JobStatus(row.status),
+        params=row.params,
+        done=row.done,
+        total=row.total,
+        step=row.step,
+        eta_seconds=row.eta_seconds,
+        error=None if row.error is None else api.Problem.model_validate(row.error),
+        result=row.result,
+        created_at=row.created_at,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+    )
+
+
+def change(session: Session, job_id: str, **values: Any) -> None:
+    """Write columns of a job; a job that was cancelled meanwhile stays cancelled."""
+    session.execute(
+        update(tables.Job).where(tables.Job.id == job_id, tables.Job.status != JobStatus.CANCELLED).values(**values)
+    )
+
+
+def start(session: Session, job_id: str, total: int) -> None:
+    row = get(session, job_id)
+    change(
+        session,
+        job_id,
+        status=JobStatus.RUNNING,
+        total=total,
+        started_at=row.started_at or datetime.now(UTC),
+        error=None,
+    )
+
+
+def finish(session: Session, job_id: str, result: dict[str, Any]) -> None:
+    total = get(session, job_id).total
+    change(
+        session,
+        job_id,
+        status=JobStatus.DONE,
+        done=total,
+        step="done",
+        eta_seconds=0.0,
+        result=result,
+        finished_at=datetime.now(UTC),
+    )
+
+
+def fail(session: Session, job_id: str, error: BaseException) -> None:
+    """Record why: a user's mistake in its own words, anything else by its type."""
+    if isinstance(error, UnskewError):
+        rows = [api.RowProblem(**vars(row)) for row in error.rows]
+        problem = api.Problem(
+            type=error.code, title=error.code, status=422, detail=error.what, fix=error.fix, rows=rows
+        )
+    else:
+        detail = f"{type(error).__name__}: {error}"
+        problem = api.Problem(
+            type="internal",
+            title="internal error",
+            status=500,
+            detail=detail,
+            fix="The job's log has the details; resume retries it.",
+        )
+    change(
+        session,
+        job_id,
+        status=JobStatus.FAILED,
+        error=problem.model_dump(mode="json"),
+        eta_seconds=None,
+        finished_at=datetime.now(UTC),
+    )
+
+
+def log(session: Session, job_id: str, line: str) -> None:
+    session.add(tables.JobLog(job_id=job_id, text=line))
+
+
+def log_lines(session: Session, job_id: str, after: int = 0, limit: int = 1000) -> list[tables.JobLog]:
+    """Lines after number `after`, oldest first; with after = 0 the last `limit` lines."""
+    query = select(tables.JobLog).where(tables.JobLog.job_id == job_id, tables.JobLog.id > after)
+    return list(reversed(session.scalars(query.order_by(tables.JobLog.id.desc()).limit(limit)).all()))
+
+
+def add_metrics(
+    session: Session, job_id: str, run_key: str, title: str, epoch: float, values: dict[str, float]
+) -> None:
+    """Points of a training curve; an epoch that was trained twice (after a kill) is written once."""
+    known = select(tables.Metric.name).where(tables.Metric.run_key == run_key, tables.Metric.epoch == epoch)
+    names = set(session.scalars(known))
+    session.add_all(
+        tables.Metric(job_id=job_id, run_key=run_key, title=title, epoch=epoch, name=name, value=value)
+        for name, value in values.items()
+        if name not in names
+    )
+
+
+def metrics(session: Session, job_id: str) -> list[tables.Metric]:
+    return list(session.scalars(select(tables.Metric).where(tables.Metric.job_id == job_id).order_by(tables.Metric.id)))
+
+
+def cancel(store: Store, job_id: str) -> None:
+    """Stop a job: at once in the queue, within about a second inside a long step. Finished steps are kept."""
+    with store.session() as session:
+        row = get(session, job_id)
+        if row.status not in ACTIVE:
+            raise ConflictError(
+                f"Job {job_id} is {row.status} already.", fix="Only queued and running jobs can be cancelled."
+            )
+        row.status, row.finished_at, row.eta_seconds = JobStatus.CANCELLED, datetime.now(UTC), None
+        log(session, job_id, "cancelled")
+    store.queue.cancel_workflow(job_id)
+
+
+def resume(store: Store, job_id: str) -> None:
+    """Go on with a cancelled or failed job at its first unfinished step."""
+    with store.session() as session:
+        row = get(session, job_id)
+        if row.status not in (JobStatus.CANCELLED, JobStatus.FAILED):
+            raise ConflictError(f"Job {job_id} is {row.status}.", fix="Only cancelled and failed jobs can be resumed.")
+        row.status, row.error, row.finished_at = JobStatus.QUEUED, None, None
+        log(session, job_id, "resumed")
+    requeue(store, job_id)
+
+
+def requeue(store: Store, job_id: str) -> None:
+    """Put an ended workflow back into the queue at its first step without a good result."""
+    steps = store.queue.list_workflow_steps(job_id)
+    after_last = max((step["function_id"] for step in steps), default=0) + 1
+    # A step that was stopped by a cancel left its error in the ledger: a plain resume would replay that.
+    broken = min((step["function_id"] for step in steps if step["error"]), default=after_last)
+    store.queue.rewind_workflow(job_id, start_step=broken, queue_name=CPU_QUEUE)
+
+
+def is_cancelled(session: Session, job_id: str) -> bool:
+    return session.scalar(select(tables.Job.status).where(tables.Job.id == job_id)) == JobStatus.CANCELLED
+
+
+def active(session: Session) -> list[tables.Job]:
+    """Queued and running jobs."""
+    return list(session.scalars(select(tables.Job).where(tables.Job.status.in_(ACTIVE))))
+
+
+def n_active(session: Session, project_id: int | None = None) -> int:
+    """Jobs that are queued or running; of one project, or of all."""
+    query = select(func.count()).select_from(tables.Job).where(tables.Job.status.in_(ACTIVE))
+    return session.scalar(query if project_id is None else query.where(tables.Job.project_id == project_id)) or 0
+
+
+# ---------------------------------------------------------------- liveness of workers, by the database's clock
+def _clock(session: Session) -> str:
+    sqlite = session.get_bind().dialect.name == "sqlite"
+    return "(julianday('now') - 2440587.5) * 86400.0" if sqlite else "extract(epoch from clock_timestamp())"
+
+
+def beat(session: Session, slot: str) -> None:
+    clock = _clock(session)
+    statement = (
+        f"INSERT INTO worker_beat (id, beat) VALUES (:slot, {clock}) ON CONFLICT (id) DO UPDATE SET beat = {clock}"
+    )
+    session.execute(text(statement), {"slot": slot})
+
+
+def forget(session: Session, slot: str) -> None:
+    """A worker that ends in good order is not alive any more from now on."""
+    session.execute(text("DELETE FROM worker_beat WHERE id = :slot"), {"slot": slot})
+
+
+def live_slots(session: Session, seconds: float = LIVE_SECONDS) -> set[str]:
+    rows = session.execute(
+        text(f"SELECT id FROM worker_beat WHERE beat > {_clock(session)} - :seconds"), {"seconds": seconds}
+    )
+    return {row[0] for row in rows}
+
+
+def worker_alive(session: Session) -> bool:
+    """Whether some worker beat lately; one killed a few seconds ago still counts."""
+    return bool(live_slots(session, 5.0))

@@ -1,0 +1,22 @@
+"""Group sets can be put away: their labels stay
+
+Revision: 0002, after 0001
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    with op.batch_alter_table("group_set") as batch_op:
+        batch_op.add_column(sa.Column("put_away_at", sa.DateTime(timezone=True), nullable=True))
+
+
+def downgrade() -> None:
+    with op.batch_alter_table("group_set") as batch_op:
+        batch_op.drop_column("put_away_at")

@@ -1,0 +1,146 @@
+"""Pages of examples: one query each, by keyset or by the positions that a stored order names; never by OFFSET."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Select, func, select
+from sqlalchemy.orm import Session
+
+from backend.store import tables
+from unskew.errors import NotFoundError
+from unskew.schemas.enums import Split
+
+IN_ONE_QUERY = 5_000  # SQLite takes 32,766 parameters a statement
+
+
+@dataclass(frozen=True)
+class Row:
+    """One example with its attributes."""
+
+    id: int
+    split: Split
+    position: int
+    label: int
+    path: str
+    content_hash: str
+    attributes: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which examples of a split; `value` goes with `attribute`."""
+
+    label: int | None = None
+    attribute: str | None = None
+    value: str | None = None
+
+
+def by_position(session: Session, project_id: int, split: Split, positions: Sequence[int]) -> list[Row]:
+    """The examples at these positions, in the order given."""
+    found: dict[int, Row] = {}
+    example = tables.Example
+    for start in range(0, len(positions), IN_ONE_QUERY):
+        part = [int(p) for p in positions[start : start + IN_ONE_QUERY]]
+        query = _with_attributes().where(
+            example.project_id == project_id, example.split == split, example.position.in_(part)
+        )
+        found |= {row.position: row for row in _rows(session, query)}
+    return [found[int(p)] for p in positions]
+
+
+def by_id(session: Session, project_id: int, example_ids: Sequence[int]) -> dict[int, Row]:
+    """Examples of this project by id; those of another project are not among them."""
+    query = _with_attributes().where(tables.Example.project_id == project_id, tables.Example.id.in_(example_ids))
+    return {row.id: row for row in _rows(session, query)}
+
+
+def one(session: Session, project_id: int, example_id: int) -> Row:
+    found = by_id(session, project_id, [example_id])
+    if example_id not in found:
+        raise NotFoundError(f"There is no example {example_id} in this project.")
+    return found[example_id]
+
+
+def file_of(session: Session, project_id: int, example_id: int) -> tuple[str, str]:
+    """(path as imported, sha256) of an example's file."""
+    row = session.get(tables.Example, example_id)
+    if row is None or row.project_id != project_id:
+        raise NotFoundError(f"There is no example {example_id} in this project.")
+    return row.path, row.content_hash
+
+
+def page(
+    session: Session, project_id: int, split: Split, wanted: Filter, *, after: int | None = None, limit: int
+) -> list[Row]:
+    """The first `limit` examples after position `after`, by rising position."""
+    example = tables.Example
+    chosen = _filtered(select(example.id), project_id, split, wanted)
+    if after is not None:
+        chosen = chosen.where(example.position > after)
+    chosen = chosen.order_by(example.position).limit(limit)
+    query = _with_attributes().where(example.id.in_(chosen.scalar_subquery())).order_by(example.position)
+    return _rows(session, query)
+
+
+def count(session: Session, project_id: int, split: Split, wanted: Filter) -> int:
+    query = _filtered(select(func.count()).select_from(tables.Example), project_id, split, wanted)
+    return session.scalar(query) or 0
+
+
+def class_counts(session: Session, project_id: int | None = None) -> list[tuple[int, str, int, int]]:
+    """(project_id, split, label, n); of every project when none is named."""
+    example = tables.Example
+    keys = (example.project_id, example.split, example.label)
+    query = select(*keys, func.count())
+    if project_id is not None:
+        query = query.where(example.project_id == project_id)
+    return [(p, split, label, n) for p, split, label, n in session.execute(query.group_by(*keys).order_by(*keys))]
+
+
+def attribute_counts(session: Session, project_id: int) -> list[tuple[str, str, int, str, int]]:
+    """(attribute, value, label, split, n)."""
+    example, value = tables.Example, tables.AttributeValue
+    keys = (value.name, value.value, example.label, example.split)
+    query = select(*keys, func.count()).join(example, example.id == value.example_id)
+    query = query.where(value.project_id == project_id).group_by(*keys).order_by(*keys)
+    return [(name, text, label, split, n) for name, text, label, split, n in session.execute(query)]
+
+
+def keys(session: Session, project_id: int, split: Split) -> list[tuple[int, int, int, str]]:
+    """(id, position, label, path) of every example of a split, by position."""
+    example = tables.Example
+    query = select(example.id, example.position, example.label, example.path)
+    query = query.where(example.project_id == project_id, example.split == split).order_by(example.position)
+    return [(i, position, label, path) for i, position, label, path in session.execute(query)]
+
+
+def _filtered(query: Select[Any], project_id: int, split: Split, wanted: Filter) -> Select[Any]:
+    example, held = tables.Example, tables.AttributeValue
+    query = query.where(example.project_id == project_id, example.split == split)
+    if wanted.label is not None:
+        query = query.where(example.label == wanted.label)
+    if wanted.attribute is not None:
+        query = query.join(held, (held.example_id == example.id) & (held.name == wanted.attribute))
+        if wanted.value is not None:
+            query = query.where(held.value == wanted.value)
+    return query
+
+
+def _with_attributes() -> Select[*tuple[Any, ...]]:
+    example, value = tables.Example, tables.AttributeValue
+    columns = (example.id, example.split, example.position, example.label, example.path, example.content_hash)
+    return select(*columns, value.name, value.value).outerjoin(value, value.example_id == example.id)
+
+
+def _rows(session: Session, query: Select[*tuple[Any, ...]]) -> list[Row]:
+    found: dict[int, Row] = {}
+    for example_id, split, position, label, path, content_hash, name, value in session.execute(query):
+        row = found.get(example_id)
+        if row is None:
+            row = found[example_id] = Row(example_id, Split(split), position, label, path, content_hash)
+        if name is not None:
+            row.attributes[name] = value
+    return list(found.values())

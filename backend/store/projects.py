@@ -1,0 +1,180 @@
+"""Projects and their examples: registering all rows or none, and reading columns as arrays in position order."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import delete, insert, select
+from sqlalchemy.orm import Session
+
+from backend.store import tables
+from unskew.errors import ConflictError, NotFoundError
+from unskew.schemas.enums import Split
+from unskew.schemas.params import ImportParams
+
+if TYPE_CHECKING:
+    from backend.store.db import Store
+    from unskew.data import Data, Examples
+
+ROWS_AT_ONCE = 5_000
+PIXELS = "pixels"
+
+
+def slug(name: str) -> str:
+    """The short name of a project: lower-case letters, digits and single hyphens."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:80] or "project"
+
+
+def refuse_taken(session: Session, name: str) -> None:
+    taken = session.scalar(select(tables.Project.id).where(tables.Project.slug == slug(name)))
+    if taken is not None:
+        raise ConflictError(
+            f"There is a project {slug(name)!r} already.", fix="Choose another name, or delete that project first."
+        )
+
+
+def create_project(session: Session, params: ImportParams, examples: Examples, pixels: str) -> tables.Project:
+    """Register a project with every row of it, in the caller's transaction."""
+    refuse_taken(session, params.name)
+    project = tables.Project(
+        slug=slug(params.name),
+        name=params.name,
+        class_names=list(examples.class_names),
+        attributes=sorted(examples.attributes),
+        image_size=params.image_size,
+        fingerprint=examples.fingerprint,
+        source=params.model_dump(mode="json") | {"root": str(examples.root)},
+        pixels=pixels,
+    )
+    session.add(project)
+    session.flush()
+    for rows in _batches(_example_rows(project.id, examples)):
+        session.execute(insert(tables.Example), rows)
+    if examples.attributes:
+        _insert_attributes(session, project.id, examples)
+    return project
+
+
+def _batches(rows: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    batch: list[dict[str, Any]] = []
+    for row in rows:
+        batch.append(row)
+        if len(batch) == ROWS_AT_ONCE:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _example_rows(project_id: int, examples: Examples) -> Iterator[dict[str, Any]]:
+    for split in Split:
+        for position, row in enumerate(examples.positions(split)):
+            yield {
+                "project_id": project_id,
+                "split": split.value,
+                "position": position,
+                "label": int(examples.label[row]),
+                "path": examples.paths[row],
+                "content_hash": examples.content_hash[row],
+            }
+
+
+def _insert_attributes(session: Session, project_id: int, examples: Examples) -> None:
+    found = session.execute(
+        select(tables.Example.split, tables.Example.position, tables.Example.id).where(
+            tables.Example.project_id == project_id
+        )
+    )
+    ids = {(split, position): example_id for split, position, example_id in found}
+
+    def rows() -> Iterator[dict[str, Any]]:
+        for name, values in examples.attributes.items():
+            for split in Split:
+                for position, row in enumerate(examples.positions(split)):
+                    if values[row]:
+                        key = (split.value, position)
+                        yield {
+                            "example_id": ids[key],
+                            "project_id": project_id,
+                            "name": name,
+                            "value": str(values[row]),
+                        }
+
+    for batch in _batches(rows()):
+        session.execute(insert(tables.AttributeValue), batch)
+
+
+def get(session: Session, name: str | int) -> tables.Project:
+    """By short name or number."""
+    column = tables.Project.id if isinstance(name, int) else tables.Project.slug
+    row = session.scalar(select(tables.Project).where(column == name))
+    if row is None:
+        known = list(session.scalars(select(tables.Project.slug).order_by(tables.Project.created_at.desc()).limit(8)))
+        raise NotFoundError(
+            f"There is no project {name!r}.",
+            fix=f"There are: {', '.join(known)}."
+            if known
+            else "There is none yet: `unskew demo`, or `unskew import SOURCE`.",
+        )
+    return row
+
+
+def list_projects(session: Session) -> list[tables.Project]:
+    """Newest first."""
+    return list(session.scalars(select(tables.Project).order_by(tables.Project.created_at.desc())))
+
+
+def labels(session: Session, project_id: int, split: Split) -> NDArray[np.int64]:
+    """int64 (n,), in position order."""
+    query = select(tables.Example.label).where(tables.Example.project_id == project_id, tables.Example.split == split)
+    return np.fromiter(session.scalars(query.order_by(tables.Example.position)), dtype=np.int64)
+
+
+def attribute(session: Session, project_id: int, split: Split, name: str) -> NDArray[np.str_]:
+    """str (n,), in position order; "" where the example has no value."""
+    value = tables.AttributeValue
+    query = (
+        select(value.value)
+        .select_from(tables.Example)
+        .outerjoin(value, (value.example_id == tables.Example.id) & (value.name == name))
+        .where(tables.Example.project_id == project_id, tables.Example.split == split)
+        .order_by(tables.Example.position)
+    )
+    return np.array([found or "" for found in session.scalars(query)], dtype=np.str_)
+
+
+def data(store: Store, session: Session, project: tables.Project, *, attributes: Iterable[str] = ()) -> Data:
+    """What a trainer takes: memory-mapped pixels, labels, and only those attributes that are asked for."""
+    from unskew.data import Data, SplitArrays
+
+    def split_arrays(split: Split) -> SplitArrays:
+        return SplitArrays(
+            pixels=store.artifacts.load(PIXELS, str(project.pixels), f"{split.value}.npy"),
+            label=labels(session, project.id, split),
+            attributes={name: attribute(session, project.id, split, name) for name in attributes},
+        )
+
+    test = split_arrays(Split.TEST)
+    return Data(
+        train=split_arrays(Split.TRAIN),
+        validation=split_arrays(Split.VALIDATION),
+        test=test if len(test) else None,
+        class_names=tuple(project.class_names),
+        image_size=project.image_size,
+    )
+
+
+def delete_project(session: Session, project: tables.Project) -> None:
+    """Every row of the project. Its artifacts become orphans, which `unskew doctor --repair` removes."""
+    sets = select(tables.GroupSet.id).where(tables.GroupSet.project_id == project.id)
+    scores = select(tables.ScoreSet.id).where(tables.ScoreSet.project_id == project.id)
+    session.execute(delete(tables.Report).where(tables.Report.project_id == project.id))
+    session.execute(delete(tables.Run).where(tables.Run.project_id == project.id))
+    session.execute(delete(tables.PruneSet).where(tables.PruneSet.score_set_id.in_(scores)))
+    session.execute(delete(tables.ScoreSet).where(tables.ScoreSet.project_id == project.id))
+    session.execute(delete(tables.LabelEvent).where(tables.LabelEvent.group_set_id.in_(sets)))
+    session.execute(delete(tables.Project).where(tables.Project.id == project.id))

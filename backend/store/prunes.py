@@ -1,0 +1,29 @@
+"""Prune sets: frozen lists of training rows to drop."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from backend.store import tables
+from unskew.errors import NotFoundError
+
+PRUNES = "prunes"
+
+
+def get(session: Session, prune_set_id: int) -> tables.PruneSet:
+    row = session.get(tables.PruneSet, prune_set_id)
+    if row is None:
+        raise NotFoundError(f"There is no prune set {prune_set_id}.")
+    return row
+
+
+def find(session: Session, score_set_id: int, rule: str, k: int) -> tables.PruneSet | None:
+    row = tables.PruneSet
+    return session.scalar(select(row).where(row.score_set_id == score_set_id, row.rule == rule, row.k == k))
+
+
+def list_prune_sets(session: Session, project_id: int) -> list[tables.PruneSet]:
+    """Newest first."""
+    query = select(tables.PruneSet).where(tables.PruneSet.project_id == project_id)
+    return list(session.scalars(query.order_by(tables.PruneSet.id.desc())))

@@ -1,0 +1,1 @@
+"""Durable jobs: each step calls the library, saves an artifact, reports progress."""

@@ -1,0 +1,118 @@
+"""`python -m workers`: take jobs from a store until told to stop."""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import logging
+import os
+import re
+import signal
+import socket
+import sys
+import threading
+from pathlib import Path
+
+from backend.store import jobs
+from backend.store.db import Store
+from backend.store.locks import try_lock
+from unskew.errors import UnskewError
+
+log = logging.getLogger("unskew.worker")
+PR_SET_PDEATHSIG = 1
+
+
+def main() -> int:
+    args = arguments()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s", stream=sys.stderr)
+    if args.die_with_parent is not None:
+        die_with(args.die_with_parent)
+    try:
+        store = Store.open(args.data)
+    except UnskewError as error:
+        log.error("%s", error)
+        return 1
+    slot, lock = take_slot(store.data, args.slot or default_slot(args.device), fixed=args.slot is not None)
+    if lock is None:
+        log.error("A worker named %s runs already; give this one another --slot.", slot)
+        return 1
+    return serve(store, slot, args)
+
+
+def serve(store: Store, slot: str, args: argparse.Namespace) -> int:
+    """Beat, take over what silent workers left, and end on SIGTERM, SIGINT, or with `--once` when nothing is left."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    with store.session() as session:
+        jobs.beat(session, slot)  # before launch, or a peer may think us dead
+    from workers import engine  # only now: DBOS registers its workflows on import
+    from workers.repair import Repair
+
+    repair = Repair(store)
+    engine.launch(store, slot, args.device)
+    log.info("worker %s takes jobs from %s", slot, store.data)
+    every = 0.5 if args.once else min(1.0, args.ttl / 5)
+    while not stop.wait(every):
+        try:
+            with store.session() as session:
+                jobs.beat(session, slot)
+                idle = jobs.n_active(session) == 0
+            engine.take_over(store, slot, args.ttl)
+            repair()
+        except Exception:
+            log.exception("beat failed; trying again")
+            continue
+        if args.once and idle:
+            break
+    with store.session() as session:
+        jobs.forget(session, slot)
+    log.info("worker %s ends", slot)
+    logging.shutdown()
+    os._exit(0)  # a step in hand is taken up by the next worker; waiting for it could take hours
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m workers", description=__doc__)
+    parser.add_argument("--data", type=Path, help="data folder [default: UNSKEW_DATA, else the user's]")
+    parser.add_argument("--slot", help="this worker's name; jobs left by an earlier worker of that name go on first")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda:0, mps")
+    parser.add_argument("--once", action="store_true", help="end when no job is queued or running")
+    parser.add_argument(
+        "--ttl", type=float, default=jobs.LIVE_SECONDS, help="seconds of silence after which a worker counts as dead"
+    )
+    parser.add_argument(
+        "--die-with-parent",
+        type=int,
+        nargs="?",
+        const=os.getppid(),
+        metavar="PID",
+        help="end when our parent ends; its number, so that a parent which is gone already is noticed",
+    )
+    return parser.parse_args()
+
+
+def default_slot(device: str) -> str:
+    return f"{socket.gethostname()}/{device}"
+
+
+def take_slot(data: Path, wanted: str, *, fixed: bool) -> tuple[str, object | None]:
+    """The slot and its lock. Without a fixed name, the first free of name, name-2, name-3, …"""
+    for number in range(1, 2 if fixed else 65):
+        name = wanted if number == 1 else f"{wanted}-{number}"
+        lock = try_lock(data / "locks" / ("worker-" + re.sub(r"[^\w.-]", "_", name)))
+        if lock is not None:
+            return name, lock
+    return wanted, None
+
+
+def die_with(parent: int) -> None:
+    """Ask the kernel for SIGTERM when the parent dies (Linux); elsewhere the parent must end us itself."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:  # it died before we asked
+            os._exit(0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,142 @@
+"""Register a project: the demo's images if asked for, a check of every row, pixels, then all rows in one transaction.
+
+Nothing is visible before the last step; whatever fails or is killed before it leaves no trace but the job.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from backend.store import projects
+from backend.store.artifacts import content_id
+from unskew.data import Examples, build_demo, load_pixels, load_project_source
+from unskew.errors import StorageError
+from unskew.schemas.enums import Split
+from unskew.schemas.params import ImportParams
+from workers.context import Context, Step
+
+ROWS_AT_ONCE = 2_000
+
+
+def plan(context: Context) -> list[Step]:
+    params = context.params
+    assert isinstance(params, ImportParams)
+    demo = [{"title": "paint the demo's images", "do": "demo"}] if params.source == "demo" else []
+    return [
+        *demo,
+        {"title": "check every row", "do": "check"},
+        {"title": "read the images", "do": "pixels"},
+        {"title": "register", "do": "register"},
+    ]
+
+
+def run(context: Context, step: Step) -> dict[str, Any]:
+    return {"demo": _demo, "check": _check, "pixels": _pixels, "register": _register}[step["do"]](context)
+
+
+def _source(context: Context) -> ImportParams:
+    """The parameters with the demo's manifest in place of the word "demo"."""
+    params = context.params
+    assert isinstance(params, ImportParams)
+    if params.source != "demo":
+        return params
+    return params.model_copy(update={"source": str(_demo_folder(context, params) / "manifest.csv")})
+
+
+def _demo_folder(context: Context, params: ImportParams) -> Path:
+    return context.store.data / "sources" / f"demo-{params.demo_seed}"
+
+
+def _demo(context: Context) -> dict[str, Any]:
+    params = context.params
+    assert isinstance(params, ImportParams)
+    build_demo(_demo_folder(context, params), seed=params.demo_seed, on_step=context.progress)
+    return {}
+
+
+def _check(context: Context) -> dict[str, Any]:
+    examples = load_project_source(_source(context), on_step=context.progress)
+    _save(context.scratch, examples)
+    return {"n_rows": len(examples)}
+
+
+def _pixels(context: Context) -> dict[str, Any]:
+    params, examples = _source(context), _load(context.scratch)
+    done = 0
+    for split in Split:
+        n = len(examples.positions(split))
+        path, mark = context.scratch / f"{split.value}.npy", context.scratch / f"{split.value}.rows"
+        finished = int(mark.read_text() or 0) if mark.exists() else 0
+        shape = (n, 3, params.image_size, params.image_size)
+        try:
+            array = np.lib.format.open_memmap(
+                path, mode="r+" if finished else "w+", dtype=np.uint8, shape=None if finished else shape
+            )
+            for start in range(finished, n, ROWS_AT_ONCE):
+                rows = range(start, min(n, start + ROWS_AT_ONCE))
+                load_pixels(examples, split, params.image_size, out=array, rows=rows)
+                array.flush()
+                mark.write_text(str(rows.stop))
+                context.progress(done + rows.stop, len(examples))
+        except OSError as error:
+            raise StorageError(
+                f"The pixels cannot be stored: {error.strerror or error}.",
+                fix="Free some space or choose a smaller image size, then resume.",
+            ) from error
+        done += n
+    return {}
+
+
+def _register(context: Context) -> dict[str, Any]:
+    params, examples = _source(context), _load(context.scratch)
+    asked = context.params
+    assert isinstance(asked, ImportParams)
+    pixels = content_id(
+        kind=projects.PIXELS, fingerprint=examples.fingerprint, image_size=params.image_size, job=context.job_id
+    )
+
+    def write(folder: Path) -> None:
+        for split in Split:
+            # a link, not a move: a worker that is killed while the artifact is sealed finds the pixels again
+            os.link(context.scratch / f"{split.value}.npy", folder / f"{split.value}.npy")
+
+    if not context.store.artifacts.exists(projects.PIXELS, pixels):
+        context.store.artifacts.make(projects.PIXELS, pixels, write)
+    with context.store.session() as session:
+        found = next((p for p in projects.list_projects(session) if p.pixels == pixels), None)
+        if found is None:
+            context.store.artifacts.write(session, projects.PIXELS, pixels, write)
+            found = projects.create_project(session, params, examples, pixels)
+        return {"project": found.slug, "project_id": found.id}
+
+
+def _save(folder: Path, examples: Examples) -> None:
+    """Checked rows, for the steps that follow; arrays only, no pickle."""
+    arrays: dict[str, Any] = {f"attribute:{name}": values for name, values in examples.attributes.items()}
+    arrays |= {"label": examples.label, "split": examples.split}
+    arrays |= {"paths": np.array(examples.paths), "content_hash": np.array(examples.content_hash)}
+    np.savez(folder / "examples.npz", **arrays)
+    head = {"root": str(examples.root), "class_names": examples.class_names, "fingerprint": examples.fingerprint}
+    (folder / "examples.json").write_text(json.dumps(head))
+
+
+def _load(folder: Path) -> Examples:
+    head = json.loads((folder / "examples.json").read_text())
+    with np.load(folder / "examples.npz", allow_pickle=False) as arrays:
+        return Examples(
+            root=Path(head["root"]),
+            class_names=tuple(head["class_names"]),
+            paths=tuple(arrays["paths"].tolist()),
+            label=arrays["label"],
+            split=arrays["split"],
+            attributes={
+                name.removeprefix("attribute:"): arrays[name] for name in arrays.files if name.startswith("attribute:")
+            },
+            content_hash=tuple(arrays["content_hash"].tolist()),
+            fingerprint=head["fingerprint"],
+        )
