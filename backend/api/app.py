@@ -1,0 +1,70 @@
+"""The application: `/api/v1`, `/docs`, view-only reports at `/r/…`, and the dashboard at everything else.
+
+Routes are plain functions that run in a thread pool: the store is synchronous, and nothing here computes for long.
+The process never imports torch.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, FastAPI, Request
+from fastapi_offline import FastAPIOffline
+
+from backend.api import problems
+from backend.api.guard import LOOPBACK, Guard
+from backend.api.routes import compare, directions, examples, groups, jobs, projects, prune, reports, system
+from backend.store.db import Store
+from unskew import __version__
+from unskew.errors import NotFoundError
+from unskew.schemas import api
+
+PREFIX = "/api/v1"
+PROBLEM: dict[int | str, dict[str, Any]] = {
+    "4XX": {"model": api.Problem, "description": "What is wrong, where, and how to mend it."}
+}
+
+
+def create_app(store: Store, *, ui: bool = True, hosts: frozenset[str] = LOOPBACK) -> FastAPI:
+    """The web application on a store.
+
+    Args:
+        ui: also mount the dashboard; False for tests and for servers without one.
+        hosts: names that requests may be addressed to.
+    """
+    mounted = None
+    if ui:
+        from backend.api.ui import dashboard
+
+        mounted = dashboard()
+    app = FastAPIOffline(
+        title="Unskew",
+        version=__version__,
+        summary="Find the biases that a classifier picked up from its data, and remove the examples that cause them.",
+        lifespan=None if mounted is None else mounted.lifespan(),
+        redoc_url=None,
+    )
+    app.state.store = store
+    problems.install(app)
+    app.add_middleware(Guard, hosts=hosts)
+    app.include_router(_v1(), prefix=PREFIX, responses=PROBLEM)
+    app.include_router(reports.shared)
+    app.add_api_route("/api/{rest:path}", _no_such_route, methods=_METHODS, include_in_schema=False)
+    if mounted is not None:
+        app.mount("/", mounted)
+    return app
+
+
+_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+
+
+def _v1() -> APIRouter:
+    router = APIRouter()
+    for module in (system, projects, examples, jobs, directions, groups, prune, compare, reports):
+        router.include_router(module.router)
+    return router
+
+
+def _no_such_route(request: Request) -> None:
+    """Without this the dashboard would answer."""
+    raise NotFoundError(f"There is no {request.method} {request.url.path}.", fix="See /docs for what there is.")

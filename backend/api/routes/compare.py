@@ -1,0 +1,31 @@
+"""Comparisons."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from backend.api.deps import StoreDep
+from backend.services import compare as compare_service
+from backend.services import flips as flip_service
+from unskew.schemas import api
+from unskew.schemas.enums import Split
+
+router = APIRouter(prefix="/projects/{slug}", tags=["compare"])
+
+
+@router.get("/compare")
+def compare(
+    store: StoreDep,
+    slug: str,
+    split: Split = Split.VALIDATION,
+    attribute: str | None = None,
+    group_set: int | None = None,
+) -> api.Comparison:
+    """Every method over its seeds; groups from an attribute or, on validation, from a group set."""
+    return compare_service.compare(store, slug, split=split, attribute=attribute, group_set_id=group_set)
+
+
+@router.get("/flips")
+def flips(store: StoreDep, slug: str, before_run: int, after_run: int, split: Split = Split.TEST) -> api.Flips:
+    """Examples that one run gets wrong and the other right."""
+    return flip_service.flips(store, slug, before_run=before_run, after_run=after_run, split=split)

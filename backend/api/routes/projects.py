@@ -1,0 +1,58 @@
+"""Projects, their runs and attributions."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from backend.api.deps import StoreDep
+from backend.services import jobs, projects
+from unskew.schemas import api
+from unskew.schemas.params import ImportParams
+
+router = APIRouter(prefix="/projects", tags=["projects"])
+
+
+@router.get("")
+def list_projects(store: StoreDep) -> list[api.Project]:
+    """Every project, newest first."""
+    return projects.list_projects(store)
+
+
+@router.post("/check")
+def check(
+    params: ImportParams, decode: Annotated[bool, Query(description="read every image too")] = False
+) -> api.ImportCheck:
+    """A dry run of an import: problems by row, nothing registered."""
+    return projects.check(params, decode=decode)
+
+
+@router.post("", status_code=202)
+def import_project(store: StoreDep, params: ImportParams) -> api.Job:
+    """Register a project: check every row, then write all of them or none."""
+    return jobs.start_import(store, params)
+
+
+@router.get("/{slug}")
+def get(store: StoreDep, slug: str) -> api.ProjectDetail:
+    """One project with its counts and how far it is."""
+    return projects.get(store, slug)
+
+
+@router.delete("/{slug}", status_code=204)
+def delete(store: StoreDep, slug: str) -> None:
+    """Delete a project with its labels and results."""
+    projects.delete(store, slug)
+
+
+@router.get("/{slug}/runs")
+def runs(store: StoreDep, slug: str) -> list[api.Run]:
+    """Every training run, oldest first."""
+    return projects.runs_list(store, slug)
+
+
+@router.get("/{slug}/attributions")
+def attributions(store: StoreDep, slug: str) -> list[api.Attribution]:
+    """Every attribution, newest first."""
+    return projects.attributions_list(store, slug)

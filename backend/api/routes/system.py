@@ -1,0 +1,26 @@
+"""The server itself."""
+
+from __future__ import annotations
+
+import platform
+
+from fastapi import APIRouter
+
+from backend.api.deps import StoreDep
+from backend.services import jobs
+from unskew import __version__
+from unskew.schemas import api
+
+router = APIRouter(tags=["server"])
+
+
+@router.get("/health")
+def health(store: StoreDep) -> api.Health:
+    """Whether the server answers, and whether a worker would take a job."""
+    return jobs.health(store)
+
+
+@router.get("/version")
+def version() -> api.Version:
+    """What is running."""
+    return api.Version(unskew=__version__, python=platform.python_version(), api="v1")

@@ -1,0 +1,83 @@
+"""Serving on one port of this machine."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+
+import uvicorn
+
+from backend.api.app import create_app
+from backend.api.guard import LOOPBACK
+from backend.store.db import Store
+from unskew.errors import ConflictError, SettingsError
+
+API_URL = "UNSKEW_API_URL"  # how the dashboard finds the API
+GRACE_SECONDS = 5
+
+
+def check_address(host: str, port: int) -> None:
+    """Whether the server may and can listen there.
+
+    Raises:
+        SettingsError: another address than this machine's own, which would need a login.
+        ConflictError: the port is in use, or may not be used.
+    """
+    if host not in LOOPBACK:
+        raise SettingsError(
+            f"Unskew has no login yet, so it does not listen on {host!r}: whoever reaches it could read and delete.",
+            fix="Use --host 127.0.0.1, and an SSH tunnel from elsewhere: ssh -L 8501:127.0.0.1:8501 THIS-MACHINE",
+        )
+    if not 0 < port < 65_536:
+        raise SettingsError(f"Port {port} is out of range.", fix="Choose one from 1024 to 65535 with --port.")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port that was just given up is free
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise _refused(host, port, error) from None
+
+
+def _refused(host: str, port: int, error: OSError) -> ConflictError:
+    if error.errno == errno.EACCES:
+        return ConflictError(f"Port {port} needs more rights.", fix="Choose one from 1024 on with --port.")
+    if error.errno != errno.EADDRINUSE:
+        return ConflictError(
+            f"Port {port} of {host} cannot be used: {error.strerror}.", fix="Choose another with --port."
+        )
+    who = "another Unskew" if _is_unskew(host, port) else "another program"
+    return ConflictError(f"Port {port} is in use by {who}.", fix=f"End it, or choose another: --port {port + 1}")
+
+
+def _is_unskew(host: str, port: int) -> bool:
+    import httpx
+
+    try:
+        name = f"[{host}]" if ":" in host else host
+        return "unskew" in httpx.get(f"http://{name}:{port}/api/v1/version", timeout=1.0, trust_env=False).text
+    except httpx.HTTPError:
+        return False
+
+
+def serve(store: Store, host: str = "127.0.0.1", port: int = 8501, *, ui: bool = True) -> None:
+    """Serve API and dashboard until SIGINT or SIGTERM.
+
+    Raises:
+        SettingsError, ConflictError: see `check_address`.
+    """
+    check_address(host, port)
+    name = f"[{host}]" if ":" in host else host
+    os.environ[API_URL] = f"http://{name}:{port}"  # before the dashboard is mounted: it reads this at its start
+    app = create_app(store, ui=ui)
+    config = uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+        server_header=False,
+    )
+    uvicorn.Server(config).run()

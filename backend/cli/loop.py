@@ -1,0 +1,362 @@
+"""The loop, one command a step: import, train, attribute, discover, score, prune, retrain, compare, report; doctor."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from backend.cli import follow
+from backend.cli.context import DataOption, JsonOption, ProjectArgument, emit, opened, out, seeds, table
+from backend.services import compare as compare_service
+from backend.services import directions as direction_service
+from backend.services import doctor as doctor_service
+from backend.services import groups as group_service
+from backend.services import projects as project_service
+from backend.services import prune as prune_service
+from backend.services import reports as report_service
+from backend.store.db import Store
+from unskew.errors import ConflictError, SettingsError
+from unskew.schemas import api, params
+from unskew.schemas.enums import JobKind, Method, PruneRule, Split, WeightRule
+
+DEFAULT_WEIGHT_RULE: WeightRule = params.ScoreParams.model_fields["weight_rule"].default
+
+
+def register(app: typer.Typer) -> None:
+    app.command("projects")(projects)
+    app.command("import")(import_)
+    for command in (train, attribute, discover, score, prune, retrain, compare, report, doctor):
+        app.command()(command)
+
+
+def projects(data: DataOption = None, as_json: JsonOption = False) -> None:
+    """List the projects."""
+    with opened(data) as store:
+        found = project_service.list_projects(store)
+        rows = [[p.slug, p.name, str(p.n_train), str(p.n_validation), str(p.n_test)] for p in found]
+        emit(found, as_json, table("Projects", ["project", "name", "train", "validation", "test"], rows))
+
+
+def import_(
+    source: Annotated[str, typer.Argument(help="Folder tree, or a .csv / .parquet table; 'demo' for the demo set.")],
+    name: Annotated[str, typer.Option(help="What people see. [default: the source's name]")] = "",
+    image_size: Annotated[int, typer.Option(help="Side in pixels that the model sees.")] = 64,
+    path_column: str = "path",
+    label_column: str = "label",
+    split_column: str = "split",
+    validation_share: Annotated[float, typer.Option(help="Taken from train when the source has no validation.")] = 0.0,
+    test_share: float = 0.0,
+    seed: int = 0,
+    check: Annotated[bool, typer.Option("--check", help="Read everything, register nothing.")] = False,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Register examples: check every row, then write all of them or none."""
+    wanted = params.ImportParams(
+        source=source if source == "demo" else str(Path(source).expanduser().absolute()),
+        name=name or Path(source).stem or source,
+        image_size=image_size,
+        path_column=path_column,
+        label_column=label_column,
+        split_column=split_column,
+        validation_share=validation_share,
+        test_share=test_share,
+        seed=seed,
+    )
+    with opened(data) as store:
+        if check:
+            found = project_service.check(wanted, decode=True)
+            rows = [["" if p.row is None else str(p.row), p.field, p.value, p.message] for p in found.problems]
+            emit(
+                found,
+                as_json,
+                table(
+                    f"{found.n_rows} rows, {found.n_problems} problems",
+                    ["row", "field", "value", "what is wrong"],
+                    rows,
+                ),
+            )
+            raise typer.Exit(0 if found.ok else 1)
+        job = follow.run(store, JobKind.IMPORT, wanted, quiet=as_json)
+        made = project_service.get(store, job.result["project"])
+        emit(
+            made,
+            as_json,
+            f"Project [bold]{made.slug}[/]: {made.n_train} train, {made.n_validation} validation, {made.n_test} test.",
+        )
+
+
+def train(
+    project: ProjectArgument,
+    model: Annotated[
+        str, typer.Option(help="Import path of a model factory, package.module:function.")
+    ] = "unskew.models:small_cnn",
+    checkpoint: Annotated[
+        list[Path] | None, typer.Option(help="Import this state dict instead of training; repeat it.")
+    ] = None,
+    seeds_: Annotated[str, typer.Option("--seeds", help="How many (5) or which (0,1,2).")] = "5",
+    epochs: int = params.TrainParams().epochs,
+    batch_size: int = params.TrainParams().batch_size,
+    learning_rate: float = params.TrainParams().learning_rate,
+    weight_decay: float = params.TrainParams().weight_decay,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Train ERM checkpoints, or import those that you have."""
+    recipe = params.TrainParams(
+        epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, weight_decay=weight_decay
+    )
+    spec = params.ModelSpec(factory=model)
+    with opened(data) as store:
+        made = project_service.get(store, project)
+        if checkpoint:
+            paths = [str(path.expanduser().absolute()) for path in checkpoint]
+            follow.run(
+                store,
+                JobKind.IMPORT_CHECKPOINTS,
+                params.ImportCheckpointsParams(model=spec, paths=paths, train=recipe),
+                made.id,
+                quiet=as_json,
+            )
+        else:
+            follow.run(
+                store,
+                JobKind.TRAIN,
+                params.TrainJobParams(model=spec, train=recipe, seeds=seeds(seeds_)),
+                made.id,
+                quiet=as_json,
+            )
+        runs = [run for run in project_service.runs_list(store, project) if run.method is Method.ERM]
+        rows = [[str(run.seed), *(percent(group.accuracy) for group in run.class_accuracy)] for run in runs]
+        emit(runs, as_json, table("ERM, validation accuracy", ["seed", *made.class_names], rows))
+
+
+def attribute(
+    project: ProjectArgument,
+    engine: Annotated[
+        str, typer.Option(help="factored, or exact (small models only).")
+    ] = params.AttributeParams().engine.value,
+    projection: Annotated[
+        int, typer.Option(help="Random directions on each side of a layer.")
+    ] = params.AttributeParams().projection_in,
+    damping: Annotated[
+        float, typer.Option(help="λ, times the mean of the diagonal of ΦᵀΦ.")
+    ] = params.AttributeParams().damping,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Attribute validation predictions to training examples, averaged over the ERM checkpoints."""
+    wanted = params.AttributeParams.model_validate(
+        {"engine": engine, "projection_in": projection, "projection_out": projection, "damping": damping}
+    )
+    with opened(data) as store:
+        follow.run(store, JobKind.ATTRIBUTE, wanted, project_service.get(store, project).id, quiet=as_json)
+        made = project_service.attributions_list(store, project)[0]
+        emit(
+            made,
+            as_json,
+            f"{made.n_targets} targets × {made.n_train} training examples, {len(made.run_ids)} checkpoints.",
+        )
+
+
+def discover(
+    project: ProjectArgument,
+    directions: Annotated[int, typer.Option(help="Directions a class.")] = params.DiscoverParams().n_directions,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Find the principal directions of the attribution matrix, class by class, with their evidence."""
+    with opened(data) as store:
+        follow.run(
+            store,
+            JobKind.DISCOVER,
+            params.DiscoverParams(n_directions=directions),
+            project_service.get(store, project).id,
+            quiet=as_json,
+        )
+        found = direction_service.list_directions(store, project)
+        rows = [
+            [d.label_name, str(d.index + 1), f"{d.share:.1%}", d.evidence.verdict.value, d.evidence.sentence]
+            for d in found
+        ]
+        emit(found, as_json, table("Directions", ["class", "#", "share", "verdict", "evidence"], rows))
+
+
+def score(
+    project: ProjectArgument,
+    group_set: Annotated[int | None, typer.Option(help="A group set by number.")] = None,
+    attribute: Annotated[
+        str | None, typer.Option(help="Groups from this attribute of the validation examples.")
+    ] = None,
+    pseudo: Annotated[bool, typer.Option("--pseudo", help="Pseudo-groups from each class's first direction.")] = False,
+    weight_rule: WeightRule = DEFAULT_WEIGHT_RULE,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Score every training example by how much it supports the groups that the model serves worst."""
+    if sum((group_set is not None, attribute is not None, pseudo)) != 1:
+        raise SettingsError("Which groups?", fix="Give exactly one of --group-set NUMBER, --attribute NAME, --pseudo.")
+    with opened(data) as store:
+        made = project_service.get(store, project)
+        chosen = group_set if group_set is not None else group_set_for(store, project, attribute)
+        job = follow.run(
+            store,
+            JobKind.SCORE,
+            params.ScoreParams(group_set_id=chosen, weight_rule=weight_rule),
+            made.id,
+            quiet=as_json,
+        )
+        result = prune_service.score_set(store, job.result["score_set_id"])
+        rows = [[w.name, str(w.n), f"{w.loss:.3f}", f"{w.weight:.3f}"] for w in result.weights]
+        emit(
+            result,
+            as_json,
+            table(
+                f"Score set {result.id}: {result.star} of {result.n_train} training examples have T < 0",
+                ["group", "n", "loss", "w_G"],
+                rows,
+            ),
+        )
+
+
+def group_set_for(store: Store, project: str, attribute: str | None) -> int:
+    """The project's group set from this attribute, or from each class's first direction; made if it is not there."""
+    if attribute is not None:
+        wanted = api.GroupSetCreate(name=attribute, attribute=attribute)
+    else:
+        first = [d for d in direction_service.list_directions(store, project) if d.index == 0]
+        if not first:
+            raise ConflictError("There are no directions yet.", fix=f"First: unskew discover {project}")
+        wanted = api.GroupSetCreate(
+            name=f"pseudo-groups {first[0].id}-{first[-1].id}", direction_ids=[d.id for d in first]
+        )
+    for existing in group_service.list_group_sets(store, project):
+        if existing.name == wanted.name:
+            return existing.id
+    return group_service.create(store, project, wanted).id
+
+
+def prune(
+    project: ProjectArgument,
+    score_set: Annotated[int | None, typer.Option(help="[default: the newest]")] = None,
+    rule: Annotated[
+        PruneRule, typer.Option(help="star = #{T < 0}; best = K* by retraining on a grid; manual = --k.")
+    ] = PruneRule.BEST,
+    k: Annotated[int | None, typer.Option(help="How many rows to drop, with --rule manual.")] = None,
+    seeds_: Annotated[str, typer.Option("--seeds", help="Seeds of the search for K*.")] = "3",
+    output: Annotated[Path | None, typer.Option(help="Also write the rows: .csv, .json or .npy.")] = None,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Freeze the list of training rows to drop."""
+    with opened(data) as store:
+        made = project_service.get(store, project)
+        sets = prune_service.list_score_sets(store, project)
+        if not sets:
+            raise ConflictError("There are no scores yet.", fix=f"First: unskew score {project} --pseudo")
+        chosen = score_set if score_set is not None else sets[0].id
+        if rule is PruneRule.BEST and prune_service.score_set(store, chosen).best_k is None:
+            follow.run(
+                store,
+                JobKind.SEARCH_K,
+                params.SearchKParams(score_set_id=chosen, seeds=seeds(seeds_)),
+                made.id,
+                quiet=as_json,
+            )
+        result = prune_service.create_prune_set(store, chosen, api.PruneCreate(rule=rule, k=k))
+        if output is not None:
+            output.write_bytes(prune_service.download(store, result.id, output.suffix.lstrip(".") or "csv").content)
+        emit(
+            result,
+            as_json,
+            f"Prune set {result.id}: K = {result.k} ({result.rule.value}), by class {result.removed_by_class}.",
+        )
+
+
+def retrain(
+    project: ProjectArgument,
+    methods: Annotated[str, typer.Option(help="Of erm, trak, auto_trak, random_k, subg.")] = "",
+    seeds_: Annotated[str, typer.Option("--seeds")] = "3",
+    prune_set: Annotated[int | None, typer.Option(help="[default: the newest]")] = None,
+    attribute: Annotated[str | None, typer.Option(help="Attribute known on training rows, for subg.")] = None,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Retrain: methods × seeds, with ERM and as many random removals as controls."""
+    with opened(data) as store:
+        made = project_service.get(store, project)
+        prunes = prune_service.list_prune_sets(store, project)
+        chosen = next((p for p in prunes if prune_set in (None, p.id)), None)
+        names = [name.strip() for name in methods.split(",") if name.strip()]
+        if not names:
+            names = ["erm", *([chosen.method.value, "random_k"] if chosen else []), *(["subg"] if attribute else [])]
+        wanted = params.RetrainParams.model_validate(
+            {
+                "methods": names,
+                "seeds": seeds(seeds_),
+                "prune_set_id": chosen.id if chosen else None,
+                "group_attribute": attribute,
+            }
+        )
+        job = follow.run(store, JobKind.RETRAIN, wanted, made.id, quiet=as_json)
+        emit(job, as_json, f"Done. Look at them: unskew compare {project}")
+
+
+def compare(
+    project: ProjectArgument,
+    attribute: Annotated[str | None, typer.Option(help="Groups from this attribute. [default: the first]")] = None,
+    group_set: Annotated[int | None, typer.Option(help="Groups from this group set (validation only).")] = None,
+    split: Split = Split.TEST,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare the methods: worst-group, balanced and average accuracy with their intervals."""
+    with opened(data) as store:
+        result = compare_service.compare(store, project, split=split, attribute=attribute, group_set_id=group_set)
+        columns = ["method", "labels used", "removed", "worst group", "balanced", "average", "seeds"]
+        emit(
+            result,
+            as_json,
+            table(f"{result.split.value}, groups: {result.grouping}", columns, [method_row(m) for m in result.methods]),
+        )
+        for warning in () if as_json else result.warnings:
+            out.print(f"[yellow]{warning}[/]")
+
+
+def method_row(m: api.MethodResult) -> list[str]:
+    accuracies = (m.worst_group_accuracy, m.balanced_accuracy, m.average_accuracy)
+    return [m.method.value, m.labels_used, str(m.removed), *(percent(value) for value in accuracies), str(len(m.seeds))]
+
+
+def percent(value: api.Interval) -> str:
+    return f"{100 * value.value:.1f} ({100 * value.low:.1f}–{100 * value.high:.1f})"
+
+
+def report(
+    project: ProjectArgument,
+    title: str = "",
+    output: Annotated[Path | None, typer.Option(help="Write the HTML file here.")] = None,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Freeze a report: one HTML file that works offline, and a view-only link."""
+    with opened(data) as store:
+        made = report_service.create(store, project, api.ReportCreate(title=title))
+        if output is not None:
+            output.write_text(report_service.html(store, made.id), encoding="utf-8")
+        emit(made, as_json, f"Report {made.id}: {made.title}" + (f"\nWritten to {output}" if output else ""))
+
+
+def doctor(
+    repair: Annotated[bool, typer.Option("--repair", help="Remove what nothing refers to.")] = False,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Check the database, every artifact's checksum, and the workers."""
+    with opened(data) as store:
+        findings = doctor_service.check(store, repair=repair)
+        lines = "\n".join(findings["problems"]) or "Everything is in order."
+        emit(findings, as_json, f"{findings['database']}\n{findings['artifacts']} artifacts checked.\n{lines}")
+        raise typer.Exit(1 if findings["problems"] and not repair else 0)

@@ -1,0 +1,49 @@
+"""Entry point of `unskew`: registers the commands and turns errors into clear text and exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import typer
+
+from backend.cli import demo, loop, serve
+from backend.cli.context import err, show_error
+from unskew import __version__
+from unskew.errors import UnskewError
+
+app = typer.Typer(
+    name="unskew",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Find the biases a classifier picked up from its training data, and remove the examples that cause them.",
+)
+for module in (demo, serve, loop):
+    module.register(app)
+
+
+@app.callback(invoke_without_command=True)
+def root(version: bool = typer.Option(False, "--version", help="Print the version and stop.")) -> None:
+    if version:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+def main() -> None:
+    """Exit codes: 0 done, 1 a mistake that the user can mend, 2 wrong arguments, 130 interrupted."""
+    os.environ.setdefault("DBOS_DISABLE_STARTUP_BANNER", "1")
+    sys.path.insert(0, str(Path.cwd()))  # model factories are named relative to where the command is given
+    try:
+        app()
+    except UnskewError as error:
+        show_error(error, "--json" in sys.argv)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        err.print("Stopped.")
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

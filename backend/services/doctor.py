@@ -1,0 +1,50 @@
+"""The doctor: does every file still hold what was written, does the database, and does anything lie around unused?"""
+
+from __future__ import annotations
+
+import shutil
+from typing import Any
+
+from sqlalchemy import make_url
+
+from backend.store import health, jobs
+from backend.store.db import Store
+from unskew.errors import ConflictError
+
+LOW_BYTES = 1_000_000_000
+
+
+def check(store: Store, *, repair: bool = False) -> dict[str, Any]:
+    """Read every artifact and compare its checksum; `repair` removes what no row refers to.
+
+    Returns:
+        database, data, artifacts (number), workers, free_bytes, problems (sentences), repaired (number of folders).
+    Raises:
+        ConflictError: `repair` while a job is queued or running, because it may be writing one of those folders.
+    """
+    with store.read() as session:
+        active = jobs.n_active(session)
+        problems = health.database(session) + store.artifacts.problems(session)
+        orphans = store.artifacts.orphans(session)
+        n, workers = health.n_artifacts(session), sorted(jobs.live_slots(session))
+    if active and repair:
+        raise ConflictError(f"{active} jobs are queued or running.", fix="Let them end or cancel them, then repair.")
+    if not active:
+        problems += [f"no row refers to artifacts/{folder.parent.name}/{folder.name}" for folder in orphans]
+    elif not workers:
+        problems.append(f"{active} jobs wait, but no worker is alive: start one with `unskew worker`")
+    free = shutil.disk_usage(store.data).free
+    if free < LOW_BYTES:
+        problems.append(f"only {free / 1e6:,.0f} MB are free on the disk of {store.data}")
+    if repair:
+        for folder in orphans:
+            shutil.rmtree(folder, ignore_errors=True)
+    return {
+        "database": make_url(store.url).render_as_string(hide_password=True),
+        "data": str(store.data),
+        "artifacts": n,
+        "workers": workers,
+        "free_bytes": free,
+        "problems": problems,
+        "repaired": len(orphans) if repair else 0,
+    }

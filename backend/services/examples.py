@@ -1,0 +1,161 @@
+"""Examples as bodies: pages of them, and what the attributed checkpoints say about the validation examples."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy.orm import Session
+
+from backend.store import attributions, pages, runs, tables
+from backend.store import projects as project_store
+from backend.store.db import Store
+from unskew.errors import SettingsError
+from unskew.schemas import api
+from unskew.schemas.enums import Split
+
+MAX_PAGE = 1_000
+
+
+def page(
+    store: Store,
+    slug: str,
+    *,
+    split: Split,
+    label: int | None = None,
+    attribute: str | None = None,
+    value: str | None = None,
+    after: str | None = None,
+    limit: int = 100,
+) -> api.ExamplePage:
+    """One page of a split by position; the next one follows `after`."""
+    wanted = pages.Filter(label, attribute, value)
+    with store.read() as session:
+        project = project_store.get(session, slug)
+        if value is not None and attribute is None:
+            raise SettingsError(f"Which attribute has the value {value!r}?", fix="Name it as attribute.")
+        if attribute is not None and attribute not in project.attributes:
+            known = ", ".join(project.attributes) or "none"
+            raise SettingsError(f"There is no attribute {attribute!r}.", fix=f"This project has: {known}.")
+        rows = pages.page(session, project.id, split, wanted, after=_position(after), limit=limit + 1)
+        more, rows = len(rows) > limit, rows[:limit]
+        return api.ExamplePage(
+            items=bodies(store, session, project, rows),
+            total=pages.count(session, project.id, split, wanted),
+            next=str(rows[-1].position) if more else None,
+        )
+
+
+def _position(cursor: str | None) -> int | None:
+    if cursor is None:
+        return None
+    if not cursor.isdigit():
+        raise SettingsError(f"after={cursor!r} is not a cursor.", fix="Pass the `next` of the page before.")
+    return int(cursor)
+
+
+def get(store: Store, slug: str, example_id: int) -> api.Example:
+    with store.read() as session:
+        project = project_store.get(session, slug)
+        return bodies(store, session, project, [pages.one(session, project.id, example_id)])[0]
+
+
+def at(
+    store: Store,
+    session: Session,
+    project: tables.Project,
+    split: Split,
+    positions: NDArray[np.integer],
+    values: NDArray[np.floating] | None = None,
+) -> list[api.Example]:
+    """Examples at these positions in this order, each with its value."""
+    return bodies(store, session, project, pages.by_position(session, project.id, split, positions.tolist()), values)
+
+
+def bodies(
+    store: Store,
+    session: Session,
+    project: tables.Project,
+    rows: Sequence[pages.Row],
+    values: NDArray[np.floating] | None = None,
+) -> list[api.Example]:
+    """Rows as bodies; validation examples carry what the attributed checkpoints predict."""
+    inside = [row.position for row in rows if row.split is Split.VALIDATION]
+    said = votes(store, session, project.id) if inside else None
+    seen: dict[int, tuple[int, float]] = {}
+    if said is not None:
+        label = np.array([row.label for row in rows if row.split is Split.VALIDATION])
+        majority, share = vote(said[:, inside], label, len(project.class_names))
+        seen = {p: (int(m), float(s)) for p, m, s in zip(inside, majority, share, strict=True)}
+    made = []
+    for i, row in enumerate(rows):
+        prediction, share_right = (
+            seen.get(row.position, (None, None)) if row.split is Split.VALIDATION else (None, None)
+        )
+        made.append(
+            api.Example(
+                id=row.id,
+                split=row.split,
+                position=row.position,
+                label=row.label,
+                label_name=project.class_names[row.label],
+                path=row.path,
+                attributes=row.attributes,
+                prediction=prediction,
+                correct_share=share_right,
+                value=None if values is None else float(values[i]),
+            )
+        )
+    return made
+
+
+def votes(store: Store, session: Session, project_id: int) -> NDArray[np.int64] | None:
+    """What each attributed checkpoint predicts on validation, int64 (n_checkpoints, n_validation).
+
+    Of the newest attribution; before there is one, of every ERM run; None when there is none either.
+    """
+    found = attributions.list_attributions(session, project_id)
+    rows = runs.erm_runs(session, project_id, found[0].run_ids if found else None)
+    return _stacked(store, tuple(row.predictions for row in rows)) if rows else None
+
+
+@lru_cache(maxsize=32)
+def _stacked(store: Store, artifacts: tuple[str, ...]) -> NDArray[np.int64]:
+    name = f"prediction_{Split.VALIDATION.value}.npy"
+    return np.stack([store.artifacts.load(runs.PREDICTIONS, a, name, mmap=False) for a in artifacts])
+
+
+def vote(
+    predictions: NDArray[np.int64], label: NDArray[np.int64], n_classes: int
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Majority class (the smaller one of a tie) and share of the checkpoints that are right; both (n,)."""
+    ballots = (predictions[None] == np.arange(n_classes)[:, None, None]).sum(axis=1)  # (n_classes, n)
+    return ballots.argmax(axis=0), (predictions == label).mean(axis=0)
+
+
+@lru_cache(maxsize=32)
+def _labels(store: Store, project_id: int, split: Split, fingerprint: str) -> NDArray[np.int64]:
+    with store.read() as session:
+        found = project_store.labels(session, project_id, split)
+    found.setflags(write=False)
+    return found
+
+
+def labels(store: Store, project: tables.Project, split: Split) -> NDArray[np.int64]:
+    """Class of every example of a split, int64 (n,); read once, since rows never change."""
+    return _labels(store, project.id, split, project.fingerprint)
+
+
+@lru_cache(maxsize=32)
+def _attribute(store: Store, project_id: int, split: Split, name: str, fingerprint: str) -> NDArray[np.str_]:
+    with store.read() as session:
+        found = project_store.attribute(session, project_id, split, name)
+    found.setflags(write=False)
+    return found
+
+
+def attribute(store: Store, project: tables.Project, split: Split, name: str) -> NDArray[np.str_]:
+    """An attribute of every example of a split, str (n,), "" = missing; read once, likewise."""
+    return _attribute(store, project.id, split, name, project.fingerprint)

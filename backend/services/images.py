@@ -1,0 +1,102 @@
+"""Images of examples: the file as it was imported, and thumbnails that are made once.
+
+Files are reached only through a registered row, by its id. A thumbnail lies under the hash of the file's bytes, so it
+is right for good, whatever happens to the file later.
+
+    <data>/thumbnails/<first 2 digits>/<sha256>-<size>.webp
+"""
+
+from __future__ import annotations
+
+import hashlib
+import mimetypes
+import os
+import uuid
+from pathlib import Path
+
+from PIL import Image
+
+from backend.store import pages
+from backend.store import projects as project_store
+from backend.store.db import Store
+from unskew.data import UnreadableImage, open_rgb
+from unskew.errors import NotFoundError, SettingsError, StorageError
+
+SIZES = (96, 128, 256)
+QUALITY = 85  # of WebP; small images are stored without loss
+
+
+def thumbnail(store: Store, slug: str, example_id: int, size: int) -> tuple[Path, str]:
+    """(file, ETag) of an example's thumbnail, made now if it is not there yet.
+
+    Raises:
+        SettingsError: a size that is not offered. NotFoundError: no such example; its file is gone, changed or broken.
+    """
+    if size not in SIZES:
+        raise SettingsError(f"There are no thumbnails of size {size}.", fix=f"Choose one of {SIZES}.")
+    source, digest = _source(store, slug, example_id)
+    file = store.data / "thumbnails" / digest[:2] / f"{digest}-{size}.webp"
+    if not file.exists():
+        _make(_content(source, digest), file, size)
+    return file, f'"{digest}-{size}"'
+
+
+def original(store: Store, slug: str, example_id: int) -> tuple[bytes, str, str]:
+    """(bytes, media type, ETag) of the file as it was imported."""
+    source, digest = _source(store, slug, example_id)
+    return _content(source, digest), mimetypes.guess_type(source.name)[0] or "application/octet-stream", f'"{digest}"'
+
+
+def webp(store: Store, slug: str, example_id: int, size: int) -> bytes:
+    """The thumbnail's bytes, for pages that carry their images inside."""
+    return thumbnail(store, slug, example_id, size)[0].read_bytes()
+
+
+def _source(store: Store, slug: str, example_id: int) -> tuple[Path, str]:
+    with store.read() as session:
+        project = project_store.get(session, slug)
+        path, digest = pages.file_of(session, project.id, example_id)
+        return Path(project.source["root"]) / path, digest
+
+
+def _content(source: Path, digest: str) -> bytes:
+    try:
+        content = source.read_bytes()
+    except OSError as error:
+        raise NotFoundError(f"{source.name} cannot be read: {error.strerror or error}.", fix="Put it back.") from None
+    if hashlib.sha256(content).hexdigest() != digest:
+        raise NotFoundError(f"{source.name} is not the file that was imported.", fix="Put it back, or import again.")
+    return content
+
+
+def _make(content: bytes, file: Path, size: int) -> None:
+    """Write under a temporary name and rename: a reader never sees half a file, nor do two writers meet."""
+    try:
+        image = shrunk(open_rgb(content, at_least=2 * size), size)
+    except UnreadableImage as error:
+        raise NotFoundError(f"The image {error}.", fix="Replace it, and import again.") from None
+    partial = file.with_name(f".{file.name}.{uuid.uuid4().hex[:8]}")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        image.save(partial, "WEBP", quality=QUALITY, lossless=bool(image.info.get("pixels")))
+        os.replace(partial, file)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise StorageError(
+            f"The thumbnail cannot be written: {error.strerror or error}.", fix=f"Free some space in {file.parents[1]}."
+        ) from error
+
+
+def shrunk(image: Image.Image, size: int) -> Image.Image:
+    """The image with its long side at most `size`; a smaller one is enlarged by a whole number, pixel by pixel.
+
+    Enlarging small images smoothly would blur what the model sees; `info["pixels"]` tells those that were enlarged.
+    """
+    longest = max(image.size)
+    if longest > size:
+        image.thumbnail((size, size), Image.Resampling.LANCZOS, reducing_gap=3.0)
+        return image
+    times = size // longest
+    made = image.resize((image.width * times, image.height * times), Image.Resampling.NEAREST)
+    made.info["pixels"] = True
+    return made

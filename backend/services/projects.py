@@ -1,0 +1,193 @@
+"""Projects: what is registered, a dry run of an import, the runs and attributions of a project."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from functools import lru_cache
+
+import numpy as np
+
+from backend.services import examples
+from backend.services.steps import steps
+from backend.store import attributions as attribution_store
+from backend.store import jobs as job_store
+from backend.store import pages, tables
+from backend.store import projects as project_store
+from backend.store import runs as run_store
+from backend.store.db import Store
+from unskew import evaluation
+from unskew.data import DEMO_IMAGE_SIZE, check_source
+from unskew.errors import ConflictError
+from unskew.schemas import api, params
+from unskew.schemas.enums import Engine, Method, Split
+
+DEMO = "demo"
+SPLITS = {split.value: place for place, split in enumerate(Split)}
+
+
+def slug_for(name: str) -> str:
+    """The short name that a project of this name gets."""
+    return project_store.slug(name)
+
+
+def check(wanted: params.ImportParams, *, decode: bool = False) -> api.ImportCheck:
+    """A dry run: every problem by row, nothing registered. `decode`: read every image too, which takes as long."""
+    if wanted.source == DEMO:
+        return _demo_check(wanted)
+    found = check_source(wanted, decode=decode)
+    rows = found.examples
+    counts: list[api.ClassCount] = []
+    if rows is not None:
+        for split in Split:
+            n = np.bincount(rows.label[rows.positions(split)], minlength=len(rows.class_names))
+            named = enumerate(rows.class_names)
+            counts += [api.ClassCount(label=c, name=name, split=split, n=int(n[c])) for c, name in named if n[c]]
+    return api.ImportCheck(
+        ok=rows is not None,
+        n_rows=0 if rows is None else len(rows),
+        class_names=[] if rows is None else list(rows.class_names),
+        attributes=[] if rows is None else sorted(rows.attributes),
+        counts=counts,
+        problems=[api.RowProblem(**vars(problem)) for problem in found.problems],
+        n_problems=found.n_problems,
+        warnings=found.warnings,
+    )
+
+
+def _demo_check(wanted: params.ImportParams) -> api.ImportCheck:
+    """The demo set is painted by the import itself, from packages that are installed."""
+    warnings = []
+    if wanted.image_size != DEMO_IMAGE_SIZE:
+        warnings.append(f"The demo's images are {DEMO_IMAGE_SIZE} pixels wide; {wanted.image_size} resamples them.")
+    return api.ImportCheck(
+        ok=True,
+        n_rows=0,
+        class_names=[],
+        attributes=[],
+        counts=[],
+        problems=[],
+        n_problems=0,
+        warnings=warnings,
+    )
+
+
+def list_projects(store: Store) -> list[api.Project]:
+    """Newest first."""
+    with store.read() as session:
+        sizes: dict[int, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+        for project_id, split, _, n in pages.class_counts(session):
+            sizes[project_id][split] += n
+        return [_project(row, sizes[row.id]) for row in project_store.list_projects(session)]
+
+
+def get(store: Store, slug: str) -> api.ProjectDetail:
+    with store.read() as session:
+        row = project_store.get(session, slug)
+        by_class, by_attribute = _counts(store, row.id, row.fingerprint)
+        sizes: dict[str, int] = defaultdict(int)
+        for _, split, _, n in by_class:
+            sizes[split] += n
+        names = row.class_names
+        return api.ProjectDetail(
+            **_project(row, sizes).model_dump(),
+            counts=[api.ClassCount(label=c, name=names[c], split=Split(split), n=n) for _, split, c, n in by_class],
+            attribute_counts=[
+                api.AttributeCount(attribute=name, value=value, label=c, split=Split(split), n=n)
+                for name, value, c, split, n in by_attribute
+            ],
+            steps=steps(session, row, sum(sizes.values())),
+            source=row.source,
+        )
+
+
+@lru_cache(maxsize=32)
+def _counts(
+    store: Store, project_id: int, fingerprint: str
+) -> tuple[list[tuple[int, str, int, int]], list[tuple[str, str, int, str, int]]]:
+    """Examples by class, and by attribute; counted once, since rows never change."""
+    with store.read() as session:
+        by_class = sorted(pages.class_counts(session, project_id), key=lambda c: (SPLITS[c[1]], c[2]))
+        return by_class, pages.attribute_counts(session, project_id)
+
+
+def delete(store: Store, slug: str) -> None:
+    """Delete a project with its labels and results; the files go with `unskew doctor --repair`."""
+    with store.session() as session:
+        project = project_store.get(session, slug)
+        active = job_store.n_active(session, project.id)
+        if active:
+            raise ConflictError(
+                f"{active} jobs of {slug!r} are queued or running.", fix="Cancel them, or let them end, then delete."
+            )
+        project_store.delete_project(session, project)
+
+
+def _project(row: tables.Project, sizes: dict[str, int]) -> api.Project:
+    return api.Project(
+        id=row.id,
+        slug=row.slug,
+        name=row.name,
+        class_names=row.class_names,
+        attributes=row.attributes,
+        image_size=row.image_size,
+        fingerprint=row.fingerprint,
+        n_train=sizes.get(Split.TRAIN, 0),
+        n_validation=sizes.get(Split.VALIDATION, 0),
+        n_test=sizes.get(Split.TEST, 0),
+        created_at=row.created_at,
+    )
+
+
+def runs_list(store: Store, slug: str) -> list[api.Run]:
+    """Every training run, oldest first."""
+    with store.read() as session:
+        project = project_store.get(session, slug)
+        return [run_body(store, project, row) for row in run_store.list_runs(session, project.id)]
+
+
+def run_body(store: Store, project: tables.Project, row: tables.Run) -> api.Run:
+    label = examples.labels(store, project, Split.VALIDATION)
+    prediction = run_store.predictions(store.artifacts, row, Split.VALIDATION).prediction
+    measured = evaluation.group_metrics(prediction, label, label, len(project.class_names))
+    accuracy = [
+        api.GroupAccuracy(group=c, name=name, accuracy=evaluation.wilson(int(measured.correct[c]), int(measured.n[c])))
+        for c, name in enumerate(project.class_names)
+        if measured.n[c]
+    ]
+    return api.Run(
+        id=row.id,
+        method=Method(row.method),
+        seed=row.seed,
+        removed=row.removed,
+        score_set_id=row.score_set_id,
+        prune_set_id=row.prune_set_id,
+        n_train=row.n_train,
+        seconds=row.seconds,
+        has_checkpoint=row.checkpoint is not None,
+        params=row.params,
+        class_accuracy=accuracy,
+        created_at=row.created_at,
+    )
+
+
+def attributions_list(store: Store, slug: str) -> list[api.Attribution]:
+    """Newest first. Stale: checkpoints of another model or other training settings came later."""
+    with store.read() as session:
+        project = project_store.get(session, slug)
+        erm = {run.id: run for run in run_store.erm_runs(session, project.id)}
+        newest = erm[max(erm)].params if erm else None
+        return [
+            api.Attribution(
+                id=row.id,
+                engine=Engine(row.params["engine"]),
+                run_ids=row.run_ids,
+                params=row.params,
+                n_train=row.n_train,
+                n_targets=row.n_targets,
+                projection_dim=row.projection_dim,
+                diagnostics=row.diagnostics,
+                stale=all(erm[i].params != newest for i in row.run_ids if i in erm),
+                created_at=row.created_at,
+            )
+            for row in attribution_store.list_attributions(session, project.id)
+        ]
