@@ -1,0 +1,1 @@
+"""The dashboard: Streamlit pages over the API. Imports nothing of ours but the client, the schemas and the errors."""

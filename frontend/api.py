@@ -1,0 +1,253 @@
+"""The only door to the server: one client, and reads that are cached for a moment under their ids.
+
+A page reads the same thing in several places, so a read lives for one run of the script, never longer: `fresh()` begins
+a run. What never changes once it was made (extremes, previews of a score set, flips) is kept. Whoever writes, and
+whoever sees a job end, calls `forget()`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec, TypeVar
+
+import streamlit as st
+
+from unskew.client import Client
+from unskew.schemas import api as body
+from unskew.schemas.enums import JobKind, JobStatus, Split
+from unskew.schemas.params import ImportParams, Params
+
+ACTIVE = (JobStatus.QUEUED, JobStatus.RUNNING)
+lasting = st.cache_data(ttl=600, max_entries=200, show_spinner=False)  # never changes under its key
+_READS = "_reads"
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def brief(read: Callable[P, R]) -> Callable[P, R]:
+    """Keep what was read until the end of this run of the script."""
+
+    @wraps(read)
+    def once(*args: P.args, **kwargs: P.kwargs) -> R:
+        reads: dict[object, R] = st.session_state.setdefault(_READS, {})
+        key = (read.__name__, args, tuple(sorted(kwargs.items())))
+        if key not in reads:
+            reads[key] = read(*args, **kwargs)
+        return reads[key]
+
+    return once
+
+
+def fresh() -> None:
+    """Begin a run, of the whole script or of a fragment: nothing read before counts."""
+    st.session_state[_READS] = {}
+
+
+@st.cache_resource(show_spinner=False)
+def client() -> Client:
+    """The client of this process; the address comes from whoever started the server."""
+    return Client(os.environ.get("UNSKEW_API_URL", "http://127.0.0.1:8501"))
+
+
+def forget() -> None:
+    """Drop every read: something was written, or a job ended."""
+    fresh()
+    st.cache_data.clear()
+
+
+# ---------------------------------------------------------------- projects and examples
+@brief
+def projects() -> list[body.Project]:
+    return client().projects()
+
+
+@brief
+def project(slug: str) -> body.ProjectDetail:
+    return client().project(slug)
+
+
+@brief
+def examples(
+    slug: str,
+    *,
+    split: Split,
+    label: int | None = None,
+    attribute: str | None = None,
+    value: str | None = None,
+    after: str | None = None,
+    limit: int = 96,
+) -> body.ExamplePage:
+    return client().examples(slug, split=split, label=label, attribute=attribute, value=value, after=after, limit=limit)
+
+
+def check_import(params: ImportParams) -> body.ImportCheck:
+    return client().check_import(params)
+
+
+def start_import(params: ImportParams) -> body.Job:
+    forget()
+    return client().import_project(params)
+
+
+def delete_project(slug: str) -> None:
+    client().delete_project(slug)
+    forget()
+
+
+# ---------------------------------------------------------------- jobs and runs
+def start(slug: str, kind: JobKind, params: Params) -> body.Job:
+    job = client().start_job(slug, kind, params)
+    forget()
+    return job
+
+
+@brief
+def jobs(slug: str | None) -> list[body.Job]:
+    """Newest first."""
+    return client().jobs(project=slug, limit=50)
+
+
+def active_jobs(slug: str | None) -> list[body.Job]:
+    """What is queued or running."""
+    return [job for job in jobs(slug) if job.status in ACTIVE]
+
+
+def job(job_id: str) -> body.Job:
+    return client().job(job_id)
+
+
+@brief
+def log(job_id: str) -> list[body.LogLine]:
+    return client().job_log(job_id)
+
+
+@brief
+def metrics(job_id: str) -> dict[str, list[body.CurvePoint]]:
+    """Curve points of a job by run ("erm, seed 0")."""
+    return client().job_metrics(job_id)
+
+
+def cancel(job_id: str) -> None:
+    client().cancel_job(job_id)
+    forget()
+
+
+def resume(job_id: str) -> None:
+    client().resume_job(job_id)
+    forget()
+
+
+@brief
+def worker_alive() -> bool:
+    return client().health().worker
+
+
+@brief
+def runs(slug: str) -> list[body.Run]:
+    return client().runs(slug)
+
+
+# ---------------------------------------------------------------- attribution and directions
+@brief
+def attributions(slug: str) -> list[body.Attribution]:
+    """Newest first."""
+    return client().attributions(slug)
+
+
+@brief
+def directions(slug: str) -> list[body.Direction]:
+    return client().directions(slug)
+
+
+@brief
+def direction(direction_id: int) -> body.DirectionDetail:
+    return client().direction(direction_id)
+
+
+def patch_direction(direction_id: int, change: body.DirectionPatch) -> None:
+    client().update_direction(direction_id, change)
+    forget()
+
+
+@lasting
+def strips(direction_id: int, *, n: int, sign: int) -> list[body.Strip]:
+    """The four strips; `sign` is part of the cache key, because a flip swaps the ends."""
+    return client().strips(direction_id, n=n)
+
+
+# ---------------------------------------------------------------- groups
+@brief
+def group_sets(slug: str) -> list[body.GroupSet]:
+    return client().group_sets(slug)
+
+
+def group_set(group_set_id: int) -> body.GroupSet:
+    return client().group_set(group_set_id)
+
+
+def update_group_set(group_set_id: int, patch: body.GroupSetPatch) -> None:
+    client().update_group_set(group_set_id, patch)
+    forget()
+
+
+def create_group_set(slug: str, create: body.GroupSetCreate) -> body.GroupSet:
+    made = client().create_group_set(slug, create)
+    forget()
+    return made
+
+
+# ---------------------------------------------------------------- scores and pruning
+@brief
+def score_sets(slug: str) -> list[body.ScoreSet]:
+    return client().score_sets(slug)
+
+
+@brief
+def score_set(score_set_id: int) -> body.ScoreSet:
+    return client().score_set(score_set_id)
+
+
+@lasting
+def preview(score_set_id: int, *, k: int, part: str, limit: int) -> body.PrunePreview:
+    return client().preview(score_set_id, k=k, part=part, limit=limit)
+
+
+@brief
+def prune_sets(slug: str) -> list[body.PruneSet]:
+    return client().prune_sets(slug)
+
+
+def create_prune_set(score_set_id: int, create: body.PruneCreate) -> body.PruneSet:
+    made = client().create_prune_set(score_set_id, create)
+    forget()
+    return made
+
+
+# ---------------------------------------------------------------- compare and reports
+@brief
+def compare(slug: str, *, split: Split, attribute: str | None, group_set: int | None) -> body.Comparison:
+    return client().compare(slug, split=split, attribute=attribute, group_set=group_set)
+
+
+@lasting
+def flips(slug: str, *, before: int, after: int, split: Split) -> body.Flips:
+    return client().flips(slug, before_run=before, after_run=after, split=split)
+
+
+@brief
+def reports(slug: str) -> list[body.Report]:
+    return client().reports(slug)
+
+
+def create_report(slug: str, create: body.ReportCreate) -> body.Report:
+    made = client().create_report(slug, create)
+    forget()
+    return made
+
+
+def revoke_report(report_id: int) -> None:
+    client().revoke_report(report_id)
+    forget()

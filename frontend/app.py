@@ -1,0 +1,55 @@
+"""Entry of the dashboard: one frame, nine pages. Started by the API server on the same port, or by `streamlit run`."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import streamlit as st
+
+from frontend import api, pages
+from frontend.components import shell
+from frontend.components.messages import show_error
+from frontend.views import compare, data, discover, jobs, label, models, projects, prune, reports
+from unskew.errors import UnskewError
+
+HERE = Path(__file__).parent
+VIEWS = {
+    "projects": projects.page,
+    "data": data.page,
+    "models": models.page,
+    "discover": discover.page,
+    "label": label.page,
+    "prune": prune.page,
+    "jobs": jobs.page,
+    "compare": compare.page,
+    "reports": reports.page,
+}
+
+
+def main() -> None:
+    """Draw the frame, then the page."""
+    api.fresh()
+    current = st.navigation(pages.register(VIEWS), position="top")
+    st.set_page_config(page_title=f"{current.title} · Unskew", page_icon=str(HERE / "logo.svg"), layout="wide")
+    st.logo(str(HERE / "logo.svg"), size="large")
+    st.html(HERE / "components" / "style.css")
+    shell.pending_toast()
+    path = current.url_path or "projects"
+    try:
+        shell.header(path)
+        project = st.session_state.get("chosen_project")
+        if path != "jobs":
+            shell.running_line(project.slug if project else None)
+        current.run()
+    except UnskewError as error:
+        show_error(error)
+    except Exception:
+        logging.getLogger("unskew.dashboard").exception("drawing %s", path)
+        st.error(
+            "**This page could not be drawn; that is a mistake of ours.**  \n"
+            "The server's log says where. Reload to try again."
+        )
+
+
+main()

@@ -1,0 +1,28 @@
+"""Show a `Chart`: the figure with its text alternative, its caption, and its numbers as a table."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from unskew.charts.base import Chart
+
+_CONFIG = {
+    "displaylogo": False,
+    "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d", "zoomIn2d", "zoomOut2d", "pan2d", "zoom2d"],
+    "toImageButtonOptions": {"format": "png", "scale": 2},
+}
+
+
+def show(chart: Chart, *, key: str, title: str = "") -> None:
+    """Draw the figure; `key` must be unique on the page."""
+    if title:
+        st.markdown(f"**{title}**")
+    config = {**_CONFIG, "toImageButtonOptions": {**_CONFIG["toImageButtonOptions"], "filename": f"unskew-{key}"}}  # type: ignore[dict-item]
+    st.plotly_chart(chart.figure, key=key, config=config, alt=chart.alt)
+    if chart.caption:
+        st.caption(chart.caption)
+    with st.expander(
+        "Table", key=f"{key}_table", type="compact", icon=":material/table_rows:", on_change="rerun"
+    ) as box:
+        if box.open:
+            st.dataframe(chart.table, hide_index=True, key=f"{key}_rows", alt=chart.alt)

@@ -1,0 +1,86 @@
+"""Read-only galleries: examples as small tiles with label, right or wrong, and the value that they are sorted by."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+import streamlit as st
+
+from unskew.charts import format as fmt
+from unskew.schemas.api import Example
+
+API = "/api/v1"  # same origin as the page, so that the browser fetches images itself
+SMALL = 64  # images up to this side are drawn without smoothing
+
+
+def thumbnail_url(project: str, example_id: int, size: int = 96) -> str:
+    """Path of an example's thumbnail on this server."""
+    return f"{API}/projects/{project}/examples/{example_id}/thumbnail?size={size}"
+
+
+def describe(example: Example, class_names: Sequence[str]) -> str:
+    """One line for tooltips and screen readers."""
+    parts = [f"{example.split} example {example.position + 1}", f"class {example.label_name}"]
+    if example.prediction is not None:
+        parts.append(f"predicted {class_names[example.prediction]}")
+    parts += [f"{name}: {value}" for name, value in example.attributes.items()]
+    return ", ".join(parts)
+
+
+def strip_html(
+    examples: Sequence[Example],
+    *,
+    project: str,
+    class_names: Sequence[str],
+    image_size: int,
+    tile: int = 68,
+    show_value: bool = True,
+    label: str = "Examples",
+) -> str:
+    """The gallery as HTML; tiles reflow with the width."""
+    if not examples:
+        return '<p class="us-none">No examples here.</p>'
+    pixels = " us-pixels" if image_size <= SMALL else ""
+    tiles = "".join(_tile(e, project, class_names, show_value) for e in examples)
+    style = f"--us-tile:{tile}px"
+    return f'<div class="us-strip{pixels}" style="{style}" role="list" aria-label="{escape(label)}">{tiles}</div>'
+
+
+def _tile(example: Example, project: str, class_names: Sequence[str], show_value: bool) -> str:
+    text = escape(describe(example, class_names), quote=True)
+    wrong = example.correct_share is not None and example.correct_share < 0.5
+    mark = ""
+    if example.correct_share is not None:
+        mark = '<span class="us-no">✗</span>' if wrong else '<span class="us-ok">✓</span>'
+    value = f"<span>{fmt.signed(example.value)}</span>" if show_value and example.value is not None else "<span></span>"
+    caption = f"<figcaption>{value}{mark}</figcaption>" if mark or show_value else ""
+    return (
+        f'<figure class="us-tile{" us-wrong" if wrong else ""}" role="listitem" title="{text}">'
+        f'<img loading="lazy" src="{thumbnail_url(project, example.id)}" alt="{text}">{caption}</figure>'
+    )
+
+
+def strip(
+    examples: Sequence[Example],
+    *,
+    project: str,
+    class_names: Sequence[str],
+    image_size: int,
+    heading: str = "",
+    note: str = "",
+    tile: int = 68,
+    show_value: bool = True,
+) -> None:
+    """Show a gallery with its heading and one line that says what it is."""
+    head = f'<p class="us-head"><b>{escape(heading)}</b><span>{escape(note)}</span></p>' if heading or note else ""
+    body = strip_html(
+        examples,
+        project=project,
+        class_names=class_names,
+        image_size=image_size,
+        tile=tile,
+        show_value=show_value,
+        label=heading or "Examples",
+    )
+    st.html(head + body)

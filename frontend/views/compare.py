@@ -1,0 +1,176 @@
+"""Compare: every method on the same groups, seeds and split; what was gained, what it cost, and on which examples."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import streamlit as st
+
+from frontend import address, api, pages
+from frontend.components.messages import empty, shown
+from frontend.components.shell import require_project
+from frontend.components.show import show
+from frontend.components.strip import strip
+from unskew.charts import format as fmt
+from unskew.charts.compare import dumbbell, label, league, league_table
+from unskew.charts.removal import removal_curve
+from unskew.charts.theme import method_name
+from unskew.schemas.api import Comparison, MethodResult, ProjectDetail, Run
+from unskew.schemas.enums import Method, Split
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """What defines the groups: an attribute column, or a group set (validation examples only)."""
+
+    title: str
+    attribute: str | None = None
+    group_set: int | None = None
+
+
+def page() -> None:
+    project = require_project()
+    st.title("Compare")
+    groupings = _groupings(project)
+    if not groupings or not any(r.method != Method.ERM for r in api.runs(project.slug)):
+        empty(
+            "Nothing to compare yet", "Retrain without the dropped examples first, with ERM and random K as controls."
+        )
+        st.button("Go to Retrain", key="c_jobs", type="primary", on_click=pages.go, args=("jobs",))
+        return
+    grouping, split = _choose(project, groupings)
+    comparison = api.compare(project.slug, split=split, attribute=grouping.attribute, group_set=grouping.group_set)
+    if comparison.warnings:
+        st.warning("  \n".join(comparison.warnings), icon=":material/warning:")
+    if not comparison.methods:
+        empty("No run has predictions on this split", "Choose another split.")
+        return
+    _headline(comparison)
+    _league(comparison)
+    _dumbbell(comparison)
+    if comparison.curve:
+        chart = removal_curve(
+            comparison.curve, star=comparison.star, best_k=comparison.best_k, grouping=comparison.grouping
+        )
+        show(chart, key="removal", title="Removal curve")
+    with shown():
+        _flips(project, split)
+
+
+# ---------------------------------------------------------------- choosing
+def _groupings(project: ProjectDetail) -> list[Grouping]:
+    known = [Grouping(f"attribute {a}", attribute=a) for a in project.attributes]
+    sets = api.group_sets(project.slug)
+    return known + [Grouping(f"group set {s.name} v{s.version}", group_set=s.id) for s in sets]
+
+
+def _choose(project: ProjectDetail, groupings: list[Grouping]) -> tuple[Grouping, Split]:
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="large"):
+        titles = [g.title for g in groupings]
+        address.restore("grouping", titles, titles[0])
+        title = st.selectbox("Groups", titles, key="grouping", persist_state="session", width=300)
+        address.remember("grouping", title)
+        grouping = groupings[titles.index(title)] if title in titles else groupings[0]
+        splits = [Split.TEST, Split.VALIDATION] if project.n_test and grouping.attribute else [Split.VALIDATION]
+        address.restore("split", splits, splits[0])
+        split = st.segmented_control("Split", splits, key="split", required=True, persist_state="session")
+        address.remember("split", split)
+        st.caption("Choose K on validation; look at test once.", width="content")
+    return grouping, split or splits[0]
+
+
+# ---------------------------------------------------------------- results
+def _headline(comparison: Comparison) -> None:
+    erm = next((m for m in comparison.methods if m.method == Method.ERM), None)
+    others = [m for m in comparison.methods if m.method not in (Method.ERM, Method.RANDOM_K, Method.SUBG)]
+    if erm is None or not others:
+        return
+    best = max(others, key=lambda m: m.worst_group_accuracy.value)
+    cells = st.columns(4)
+    values = (
+        ("Worst group", erm.worst_group_accuracy, best.worst_group_accuracy),
+        ("Balanced", erm.balanced_accuracy, best.balanced_accuracy),
+        ("Average", erm.average_accuracy, best.average_accuracy),
+        ("Average, weighted as in training", erm.adjusted_average_accuracy, best.adjusted_average_accuracy),
+    )
+    for cell, (name, before, after) in zip(cells, values, strict=True):
+        if before is None or after is None:
+            cell.metric(name, "not known", help="Needs the groups of the training examples.")
+            continue
+        change = fmt.points(after.value - before.value)
+        cell.metric(name, fmt.percent(after.value), change, delta_description=f"from {fmt.percent(before.value)}")
+    n = sum(g.accuracy.n for g in best.groups)
+    st.caption(
+        f"{label(best)} against ERM on the {comparison.split} split; mean over {fmt.plural(len(best.seeds), 'seed')}, "
+        f"n = {fmt.count(n)} examples in {len(best.groups)} groups of {comparison.grouping}."
+    )
+
+
+def _league(comparison: Comparison) -> None:
+    ordered = sorted(comparison.methods, key=lambda m: m.worst_group_accuracy.value, reverse=True)
+    st.subheader("Methods")
+    st.table(league_table(ordered), border="horizontal", hide_index=True, alt="Methods by worst-group accuracy")
+    st.caption("± is half the 95% t interval over seeds. Compare methods that read the same labels.")
+    show(league(comparison.methods), key="league")
+
+
+def _dumbbell(comparison: Comparison) -> None:
+    names = [label(m) for m in comparison.methods]
+    erm = next((i for i, m in enumerate(comparison.methods) if m.method == Method.ERM), 0)
+    best = _best(comparison.methods)
+    st.subheader("Per group")
+    with st.container(horizontal=True):
+        order = list(range(len(names)))
+        before = st.selectbox("Before", order, index=erm, key="before", format_func=lambda i: names[i], width=220)
+        after = st.selectbox("After", order, index=best, key="after", format_func=lambda i: names[i], width=220)
+    show(dumbbell(comparison.methods[before], comparison.methods[after]), key="dumbbell")
+
+
+def _best(methods: list[MethodResult]) -> int:
+    ours = [i for i, m in enumerate(methods) if m.method in (Method.TRAK, Method.AUTO_TRAK)]
+    return max(ours or range(len(methods)), key=lambda i: methods[i].worst_group_accuracy.value)
+
+
+# ---------------------------------------------------------------- fixed and broken
+def _flips(project: ProjectDetail, split: Split) -> None:
+    runs = api.runs(project.slug)
+    erm = {r.seed: r for r in runs if r.method == Method.ERM and r.removed == 0}
+    others = [r for r in runs if r.method != Method.ERM and r.seed in erm]
+    if not others:
+        return
+    st.subheader("Fixed and broken")
+    by_id = {r.id: r for r in sorted(others, key=lambda r: (r.method, r.removed, r.seed))}
+    best = next((i for i, r in by_id.items() if r.method in (Method.TRAK, Method.AUTO_TRAK)), None)
+    ids = list(by_id)
+    chosen = st.selectbox(
+        "Against ERM of the same seed",
+        ids,
+        index=ids.index(best) if best is not None else 0,
+        key="flip_run",
+        format_func=lambda i: _run_name(by_id[i]),
+        width=320,
+    )
+    after = by_id[chosen]
+    flips = api.flips(project.slug, before=erm[after.seed].id, after=after.id, split=split)
+    st.caption(
+        f"{fmt.count(flips.n_fixed)} fixed, {fmt.count(flips.n_broken)} broken on {split}; "
+        f"exact McNemar p = {flips.p_value:.2g}."
+    )
+    columns = st.columns(2, gap="medium")
+    for column, heading, items in zip(columns, ("Fixed", "Broken"), (flips.fixed, flips.broken), strict=True):
+        with column:
+            strip(
+                items[:48],
+                project=project.slug,
+                class_names=project.class_names,
+                image_size=project.image_size,
+                heading=heading,
+                note=f"{'wrong before, right after' if heading == 'Fixed' else 'right before, wrong after'}",
+                tile=60,
+                show_value=False,
+            )
+
+
+def _run_name(run: Run) -> str:
+    dropped = f", K = {fmt.count(run.removed)}" if run.removed else ""
+    return f"{method_name(run.method)}{dropped}, seed {run.seed}"

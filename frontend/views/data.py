@@ -1,0 +1,247 @@
+"""Data: what the project holds, its examples, and importing new ones with a check before anything is written."""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+from pydantic import ValidationError
+
+from frontend import address, api
+from frontend.components.messages import attempt, shown
+from frontend.components.shell import require_project
+from frontend.components.strip import strip
+from unskew.charts import format as fmt
+from unskew.schemas.api import ClassCount, ImportCheck, ProjectDetail
+from unskew.schemas.enums import Split
+from unskew.schemas.params import ImportParams
+
+SPLITS = [Split.TRAIN, Split.VALIDATION, Split.TEST]
+PAGE = 96
+
+
+def page() -> None:
+    st.title("Data")
+    names = ["Overview", "Browse", "Import"]
+    address.restore("data_tab", names, names[0])
+    tabs = st.tabs(names, key="data_tab", on_change="rerun")
+    for name, tab, draw in zip(names, tabs, (_overview, _browse, _import), strict=True):
+        if tab.open:
+            address.remember("data_tab", name)
+            with tab, shown():
+                draw()
+
+
+# ---------------------------------------------------------------- overview
+def _overview() -> None:
+    project = require_project()
+    cells = st.columns(4)
+    cells[0].metric("Training examples", fmt.count(project.n_train))
+    cells[1].metric("Validation examples", fmt.count(project.n_validation))
+    cells[2].metric("Test examples", fmt.count(project.n_test))
+    cells[3].metric("Image side", f"{project.image_size} px")
+    left, right = st.columns(2)
+    with left:
+        st.markdown("**Classes by split**")
+        st.table(class_table(project.counts), border="horizontal", hide_index=True, alt="Examples per class and split")
+    with right:
+        for attribute in project.attributes:
+            st.markdown(f"**Class × {attribute}**")
+            rows = attribute_table(project, attribute)
+            st.table(rows, border="horizontal", hide_index=True, alt=f"Examples per class and {attribute}, by split")
+        if project.attributes:
+            st.caption("Attributes serve to evaluate, or as a group source if you choose so. Nothing else reads them.")
+        else:
+            st.caption("No attribute columns: groups come from directions and from hand labels.")
+    st.caption(f"Data fingerprint {project.fingerprint[:16]} · imported {fmt.ago(project.created_at)}")
+
+
+def class_table(counts: list[ClassCount]) -> pd.DataFrame:
+    """Classes × splits."""
+    frame = pd.DataFrame([{"Class": c.name, "split": c.split.value, "n": c.n} for c in counts])
+    if frame.empty:
+        return frame
+    wide = frame.pivot_table(index="Class", columns="split", values="n", aggfunc="sum", fill_value=0, sort=False)
+    order = [s.value for s in SPLITS if s.value in wide.columns]
+    return _formatted(wide[order].reset_index())
+
+
+def attribute_table(project: ProjectDetail, attribute: str) -> pd.DataFrame:
+    """(Class, value) × splits of one attribute."""
+    rows = [
+        {"Class": project.class_names[c.label], attribute: c.value, "split": c.split.value, "n": c.n}
+        for c in project.attribute_counts
+        if c.attribute == attribute
+    ]
+    frame = pd.DataFrame(rows)
+    if frame.empty:
+        return frame
+    wide = frame.pivot_table(index=["Class", attribute], columns="split", values="n", aggfunc="sum", fill_value=0)
+    order = [s.value for s in SPLITS if s.value in wide.columns]
+    return _formatted(wide[order].reset_index())
+
+
+def _formatted(frame: pd.DataFrame) -> pd.DataFrame:
+    for column in frame.columns:
+        if pd.api.types.is_integer_dtype(frame[column]):
+            frame[column] = [fmt.count(int(v)) for v in frame[column]]
+    return frame
+
+
+# ---------------------------------------------------------------- browse
+def _browse() -> None:
+    project = require_project()
+    filters = _filters(project)
+    signature = (project.slug, *filters.values())
+    state = st.session_state.setdefault("browse", {"signature": signature, "cursors": [None]})
+    if state["signature"] != signature:
+        state.update(signature=signature, cursors=[None])
+    found = api.examples(project.slug, **filters, after=state["cursors"][-1], limit=PAGE)
+    start = (len(state["cursors"]) - 1) * PAGE
+    with st.container(horizontal=True, vertical_alignment="center"):
+        last = start + len(found.items)
+        words = f"{fmt.count(start + 1)}–{fmt.count(last)} of {fmt.count(found.total)}" if found.items else "none"
+        st.caption(words, width="content")
+        st.button(
+            "Previous", key="browse_back", disabled=start == 0, on_click=_turn_back, icon=":material/chevron_left:"
+        )
+        st.button(
+            "Next",
+            key="browse_on",
+            disabled=found.next is None,
+            on_click=_turn_on,
+            args=(found.next,),
+            icon=":material/chevron_right:",
+        )
+    strip(
+        found.items,
+        project=project.slug,
+        class_names=project.class_names,
+        image_size=project.image_size,
+        tile=84,
+        show_value=False,
+    )
+    st.caption("✓ and ✗: whether most attributed checkpoints are right. Hover for class, attributes and position.")
+
+
+def _turn_on(cursor: str) -> None:
+    st.session_state["browse"]["cursors"].append(cursor)
+
+
+def _turn_back() -> None:
+    st.session_state["browse"]["cursors"].pop()
+
+
+def _filters(project: ProjectDetail) -> dict[str, Any]:
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        splits = [s for s in SPLITS if any(c.split == s for c in project.counts)]
+        split = st.segmented_control("Split", splits, default=splits[0], key="b_split", required=True)
+        labels = list(range(len(project.class_names)))
+        names = project.class_names
+        label = st.selectbox(
+            "Class",
+            labels,
+            index=None,
+            key="b_class",
+            placeholder="All",
+            format_func=lambda i: names[i],
+            width=160,
+        )
+        attribute = value = None
+        if project.attributes:
+            options = sorted({(c.attribute, c.value) for c in project.attribute_counts})
+            chosen = st.selectbox(
+                "Attribute",
+                options,
+                index=None,
+                key="b_attribute",
+                placeholder="Any",
+                format_func=lambda pair: f"{pair[0]} = {pair[1]}",
+                width=220,
+            )
+            attribute, value = chosen or (None, None)
+    return {"split": split or splits[0], "label": label, "attribute": attribute, "value": value}
+
+
+# ---------------------------------------------------------------- import
+def _import() -> None:
+    st.markdown(
+        "A **folder** (`train/class/…`, `validation/class/…`, `test/class/…`, or class folders only), or a **table** "
+        "(CSV or Parquet with `path, label, split` and any attribute columns). "
+        "Files stay where they are; only this machine reads them."
+    )
+    with st.form("import_form"):
+        source = st.text_input(
+            "Folder or table on this machine", key="i_source", placeholder="/data/birds or /data/birds.csv"
+        )
+        left, middle, right = st.columns(3)
+        name = left.text_input("Project name", key="i_name", placeholder="taken from the source")
+        size = middle.number_input("Image side the model sees [px]", 8, 1024, 64, key="i_size")
+        seed = right.number_input("Seed of the splits", 0, 10_000, 0, key="i_seed")
+        validation = left.number_input(
+            "Share of train for validation",
+            0.0,
+            0.9,
+            0.0,
+            0.05,
+            key="i_val",
+            help="Only when the source has no validation split.",
+        )
+        test = middle.number_input(
+            "Share of train for test", 0.0, 0.9, 0.0, 0.05, key="i_test", help="Only when the source has no test split."
+        )
+        with st.expander("Column names of the table", type="compact"):
+            columns = st.columns(3)
+            path_column = columns[0].text_input("Path", "path", key="i_path_column")
+            label_column = columns[1].text_input("Class", "label", key="i_label_column")
+            split_column = columns[2].text_input("Split", "split", key="i_split_column")
+        with st.container(horizontal=True):
+            check = st.form_submit_button("Check", key="i_check", icon=":material/fact_check:")
+            run = st.form_submit_button("Import", key="i_import", type="primary", icon=":material/download:")
+    if not (check or run):
+        return
+    if not source.strip():
+        st.warning("Type the path of a folder or a table first.")
+        return
+    try:
+        params = ImportParams(
+            source=source.strip(),
+            name=name.strip() or PurePath(source.strip()).stem or "project",
+            image_size=int(size),
+            validation_share=validation,
+            test_share=test,
+            seed=int(seed),
+            path_column=path_column,
+            label_column=label_column,
+            split_column=split_column,
+        )
+    except ValidationError as error:
+        st.error("; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()))
+        return
+    if run:
+        if attempt(lambda: api.start_import(params), done="Import: queued"):
+            st.rerun()
+        return
+    with st.spinner("Checking every row…"):
+        _show_check(api.check_import(params))
+
+
+def _show_check(result: ImportCheck) -> None:
+    if result.ok:
+        words = f"{fmt.count(result.n_rows)} rows, {len(result.class_names)} classes"
+        st.success(f"{words}: ready to import. Nothing was written yet.")
+    else:
+        n = fmt.plural(result.n_problems, "problem")
+        st.error(f"**{n} found.** Mend the rows below, then check again. Nothing was written.")
+        shown_rows = [{"Row": p.row, "Field": p.field, "Value": p.value, "Problem": p.message} for p in result.problems]
+        st.dataframe(pd.DataFrame(shown_rows), hide_index=True, key="check_rows", alt=f"{n} found in the source")
+        if result.n_problems > len(result.problems):
+            st.caption(f"The first {len(result.problems)} of {fmt.count(result.n_problems)}.")
+    for warning in result.warnings:
+        st.warning(warning)
+    if result.counts:
+        st.table(
+            class_table(result.counts), border="horizontal", hide_index=True, width="content", alt="Examples per class"
+        )

@@ -1,0 +1,219 @@
+"""Models & attribution: the ERM checkpoints, how they do per class, and what they learned from."""
+
+from __future__ import annotations
+
+import json
+
+import pandas as pd
+import streamlit as st
+from pydantic import ValidationError
+
+from frontend import api, pages
+from frontend.components import actions
+from frontend.components.messages import empty, shown
+from frontend.components.shell import require_project
+from frontend.components.show import show
+from unskew.charts import format as fmt
+from unskew.charts import training
+from unskew.schemas.api import Attribution, ProjectDetail, Run
+from unskew.schemas.enums import Engine, JobKind, Method
+from unskew.schemas.params import (
+    AttributeParams,
+    DiscoverParams,
+    ImportCheckpointsParams,
+    ModelSpec,
+    TrainJobParams,
+    TrainParams,
+)
+
+
+def page() -> None:
+    project = require_project()
+    st.title("Models & attribution")
+    runs = [r for r in api.runs(project.slug) if r.method == Method.ERM and r.removed == 0]
+    left, right = st.columns([3, 2], gap="large")
+    with left, shown():
+        _checkpoints(project, runs)
+    with right, shown():
+        _attribution(project, [r for r in runs if r.has_checkpoint])
+
+
+# ---------------------------------------------------------------- checkpoints
+def _checkpoints(project: ProjectDetail, runs: list[Run]) -> None:
+    st.subheader("ERM checkpoints")
+    if runs:
+        show(training.class_accuracy(runs), key="class_accuracy", title="Accuracy per class")
+        with st.expander(f"{fmt.plural(len(runs), 'run')}", type="compact", icon=":material/list:"):
+            st.dataframe(run_table(runs), hide_index=True, key="erm_runs", alt="ERM runs with seed, accuracy and time")
+    else:
+        empty(
+            "No checkpoint yet",
+            "Train a few ERM models (several seeds make the attribution steadier), or bring your own.",
+            icon=":material/model_training:",
+        )
+    with st.expander(
+        "Train ERM checkpoints", expanded=not runs, icon=":material/play_arrow:", key=f"train_box_{bool(runs)}"
+    ):
+        _train_form(project)
+    with st.expander("Import checkpoints of your own", icon=":material/upload_file:", key="checkpoint_box"):
+        _import_form(project)
+
+
+def run_table(runs: list[Run]) -> pd.DataFrame:
+    """One row a run, an accuracy column a class."""
+    rows = []
+    for run in runs:
+        row = {
+            "Seed": run.seed,
+            "Model": run.params.get("model", {}).get("factory", ""),
+            "Time": fmt.seconds(run.seconds),
+        }
+        row |= {f"{g.name}": fmt.interval(g.accuracy) for g in run.class_accuracy}
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _train_form(project: ProjectDetail) -> None:
+    with st.form("train_form", border=False):
+        model = _model_fields("t")
+        columns = st.columns(4)
+        with columns[0]:
+            seeds = actions.seeds_input(
+                "Checkpoints", key="t_seeds", default=5, help="One a seed: seeds 0 to n − 1.", width=400
+            )
+        defaults = TrainParams()
+        epochs = columns[1].number_input("Epochs", 1, 10_000, defaults.epochs, key="t_epochs")
+        batch = columns[2].number_input("Batch size", 1, 65_536, defaults.batch_size, key="t_batch")
+        rate = columns[3].number_input("Learning rate", 0.0, 10.0, defaults.learning_rate, format="%.5f", key="t_rate")
+        submitted = st.form_submit_button("Train", key="t_go", type="primary", icon=":material/play_arrow:")
+    if submitted and (spec := _spec(*model)) is not None:
+        train = TrainParams(epochs=int(epochs), batch_size=int(batch), learning_rate=rate or defaults.learning_rate)
+        actions.start(project.slug, JobKind.TRAIN, TrainJobParams(model=spec, train=train, seeds=seeds))
+
+
+def _model_fields(prefix: str) -> tuple[str, str]:
+    left, right = st.columns([3, 2])
+    factory = left.text_input(
+        "Model", ModelSpec().factory, key=f"{prefix}_model", help="Import path package.module:factory on this machine."
+    )
+    kwargs = right.text_input("Its arguments (JSON)", "{}", key=f"{prefix}_kwargs")
+    return factory, kwargs
+
+
+def _spec(factory: str, kwargs: str) -> ModelSpec | None:
+    try:
+        return ModelSpec(factory=factory.strip(), kwargs=json.loads(kwargs or "{}"))
+    except (ValidationError, json.JSONDecodeError) as error:
+        st.error(f'The arguments must be a JSON object such as {{"width": 32}}; got {kwargs!r} ({error}).')
+        return None
+
+
+def _import_form(project: ProjectDetail) -> None:
+    with st.form("checkpoint_form", border=False):
+        model = _model_fields("c")
+        paths = st.text_area(
+            "Files, one a line",
+            key="c_paths",
+            placeholder="/models/seed0.safetensors\n/models/seed1.pt",
+            help="State dicts saved by torch.save (read with weights_only) or safetensors.",
+        )
+        submitted = st.form_submit_button("Import", key="c_go", type="primary", icon=":material/download:")
+    if submitted:
+        files = [line.strip() for line in paths.splitlines() if line.strip()]
+        spec = _spec(*model)
+        if not files:
+            st.warning("Name at least one file.")
+        elif spec is not None:
+            params = ImportCheckpointsParams(model=spec, paths=files)
+            actions.start(project.slug, JobKind.IMPORT_CHECKPOINTS, params)
+
+
+# ---------------------------------------------------------------- attribution
+def _attribution(project: ProjectDetail, runs: list[Run]) -> None:
+    st.subheader("Attribution")
+    st.caption("How much each training example helps (+) or hurts (−) the margin of each validation example.")
+    known = api.attributions(project.slug)
+    for number, attribution in enumerate(known):
+        _attribution_card(attribution, newest=number == 0)
+    if not known:
+        if not runs:
+            st.markdown("Needs at least one checkpoint; five give a steadier answer than one.")
+            return
+        empty(
+            "Not computed yet", f"Takes about as long as one epoch for each of {fmt.plural(len(runs), 'checkpoint')}."
+        )
+    if known and not api.directions(project.slug):
+        st.markdown("**Next:** find the principal directions of each class's block.")
+        if st.button("Find directions", key="m_discover", type="primary", icon=":material/explore:"):
+            actions.start(project.slug, JobKind.DISCOVER, DiscoverParams())
+    elif known:
+        pages.link("discover", "See the directions", icon=":material/explore:")
+    with st.expander(
+        "Compute attribution",
+        expanded=bool(runs) and not known,
+        key=f"attribute_box_{bool(known)}",
+        icon=":material/play_arrow:",
+    ):
+        _attribute_form(project, runs)
+
+
+def _attribution_card(attribution: Attribution, *, newest: bool) -> None:
+    with st.container(border=True, key=f"attribution_{attribution.id}", gap="xsmall"):
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.markdown(f"**Attribution {attribution.id}**", width="content")
+            if attribution.stale:
+                st.badge("stale: newer checkpoints exist", color="orange", icon=":material/history:")
+            elif newest:
+                st.badge("used by Discover", color="green")
+        st.caption(
+            f"{fmt.plural(len(attribution.run_ids), 'checkpoint')} · {attribution.engine} engine · "
+            f"{fmt.count(attribution.n_train)} training × {fmt.count(attribution.n_targets)} validation examples · "
+            f"{fmt.count(attribution.projection_dim)} features · {fmt.ago(attribution.created_at)}"
+        )
+        with st.expander("Diagnostics", type="compact", key=f"diagnostics_{attribution.id}"):
+            rows = [{"What": k.replace("_", " "), "Value": _short(v)} for k, v in attribution.diagnostics.items()]
+            rows += [{"What": k.replace("_", " "), "Value": _short(v)} for k, v in attribution.params.items()]
+            st.table(pd.DataFrame(rows), border="horizontal", hide_index=True, alt="Diagnostics and settings")
+
+
+def _short(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, list):
+        return ", ".join(_short(v) for v in value[:8]) + (" …" if len(value) > 8 else "")
+    return str(value)
+
+
+def _attribute_form(project: ProjectDetail, runs: list[Run]) -> None:
+    defaults = AttributeParams()
+    with st.form("attribute_form", border=False):
+        columns = st.columns(3)
+        damping = columns[0].number_input(
+            "Damping λ",
+            0.0001,
+            10_000.0,
+            defaults.damping,
+            key="a_damping",
+            help="Times the mean of the diagonal; 1 to 10 suits most.",
+        )
+        width_in = columns[1].number_input("Projection in", 1, 512, defaults.projection_in, key="a_in")
+        width_out = columns[2].number_input("Projection out", 1, 512, defaults.projection_out, key="a_out")
+        engine = st.segmented_control(
+            "Engine",
+            list(Engine),
+            default=defaults.engine,
+            key="a_engine",
+            required=True,
+            help="factored: fast. exact: per-sample gradients, only for small models.",
+        )
+        submitted = st.form_submit_button(
+            "Attribute", key="a_go", type="primary", icon=":material/play_arrow:", disabled=not runs
+        )
+    if submitted:
+        params = AttributeParams(
+            damping=damping,
+            projection_in=int(width_in),
+            projection_out=int(width_out),
+            engine=engine or defaults.engine,
+        )
+        actions.start(project.slug, JobKind.ATTRIBUTE, params)
