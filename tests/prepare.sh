@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# What the tests need besides Python: a Chromium and a Postgres server. Installs what is missing where it can.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+as_root() { if [ "$(id -u)" = 0 ]; then "$@"; elif command -v sudo >/dev/null && sudo -n true 2>/dev/null; then sudo "$@"; else return 1; fi; }
+apt_install() { command -v apt-get >/dev/null && as_root apt-get update -qq && as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null; }
+
+if ! command -v chromium >/dev/null && ! command -v chromium-browser >/dev/null && ! command -v google-chrome >/dev/null; then
+  echo "Installing Chromium for the browser tests"
+  apt_install chromium fonts-dejavu-core || .venv/bin/playwright install chromium
+fi
+if ! command -v pg_ctl >/dev/null && ! ls /usr/lib/postgresql/*/bin/pg_ctl >/dev/null 2>&1; then
+  echo "Installing Postgres for the tests that need a real one"
+  apt_install postgresql || { echo "Please install a Postgres server (pg_ctl, initdb), then run again." >&2; exit 1; }
+fi
