@@ -1,13 +1,14 @@
 """Data: readers of image folders and manifests, the demo set, pixels. numpy, pillow and pyarrow; never torch."""
 
 from unskew.data.check import check_source, load_project_source
-from unskew.data.demo import DEMO_IMAGE_SIZE, build_demo
+from unskew.data.demo import DEMO_IMAGE_SIZE, DEMO_SKEW, build_demo, demo_data
 from unskew.data.examples import Data, Examples, SourceCheck, SplitArrays
 from unskew.data.images import UnreadableImage, open_rgb
 from unskew.data.pixels import load_pixels
 
 __all__ = [
     "DEMO_IMAGE_SIZE",
+    "DEMO_SKEW",
     "Data",
     "Examples",
     "SourceCheck",
@@ -15,6 +16,7 @@ __all__ = [
     "UnreadableImage",
     "build_demo",
     "check_source",
+    "demo_data",
     "load_pixels",
     "load_project_source",
     "open_rgb",

