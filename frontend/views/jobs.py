@@ -10,7 +10,7 @@ import streamlit as st
 from frontend import api, pages
 from frontend.components import actions
 from frontend.components.messages import attempt, empty, show_problem, shown
-from frontend.components.shell import KIND_NAMES, progress_text, share_done
+from frontend.components.shell import KIND_NAMES, pending_toast, progress_text, share_done
 from frontend.components.show import show
 from frontend.views.prune import prune_set_name
 from unskew.charts import format as fmt
@@ -104,6 +104,7 @@ def _retrain_form(project: ProjectDetail, prune_sets: list[PruneSet]) -> None:
 def _list(slug: str | None) -> None:
     """The live list. It redraws itself alone: a redraw of the whole page would swallow a click made meanwhile."""
     api.fresh()
+    pending_toast()  # a button of the list redraws the list alone
     with shown():
         known = api.jobs(slug)
         active = {j.id for j in known if j.status in api.ACTIVE}

@@ -220,6 +220,7 @@ def test_retrain_is_cancelled_resumed_and_done(screen: Screen, server: Server) -
     screen.press_button(f"cancel_{job.id}")
     _wait_for(lambda: server.api.job(job.id).status == JobStatus.CANCELLED, 30)
     screen.page.locator(f".st-key-resume_{job.id} button").wait_for()
+    screen.page.locator(f".st-key-cancel_{job.id}").wait_for(state="detached")  # the row is redrawn: nothing moves now
     screen.press_button(f"resume_{job.id}")
     _wait_for(lambda: server.api.job(job.id).status != JobStatus.CANCELLED, 30)
     done = finish(server, JobKind.RETRAIN, seconds=180)
