@@ -19,7 +19,7 @@ from backend.services import reports as report_service
 from backend.store.db import Store
 from unskew.errors import ConflictError, SettingsError
 from unskew.schemas import api, params
-from unskew.schemas.enums import JobKind, Method, PruneRule, Split, WeightRule
+from unskew.schemas.enums import JobKind, Layout, Method, PruneRule, Split, WeightRule
 
 DEFAULT_WEIGHT_RULE: WeightRule = params.ScoreParams.model_fields["weight_rule"].default
 
@@ -40,7 +40,7 @@ def projects(data: DataOption = None, as_json: JsonOption = False) -> None:
 
 
 def import_(
-    source: Annotated[str, typer.Argument(help="Folder tree, or a .csv / .parquet table; 'demo' for the demo set.")],
+    source: Annotated[str, typer.Argument(help="Folder or table, see docs/data.md; 'demo' for the demo set.")],
     name: Annotated[str, typer.Option(help="What people see. [default: the source's name]")] = "",
     image_size: Annotated[int, typer.Option(help="Side in pixels that the model sees.")] = 64,
     path_column: str = "path",
@@ -49,6 +49,7 @@ def import_(
     validation_share: Annotated[float, typer.Option(help="Taken from train when the source has no validation.")] = 0.0,
     test_share: float = 0.0,
     seed: int = 0,
+    layout: Annotated[Layout | None, typer.Option(help="How the source is laid out. [default: recognised]")] = None,
     check: Annotated[bool, typer.Option("--check", help="Read everything, register nothing.")] = False,
     data: DataOption = None,
     as_json: JsonOption = False,
@@ -64,6 +65,7 @@ def import_(
         validation_share=validation_share,
         test_share=test_share,
         seed=seed,
+        layout=layout,
     )
     with opened(data) as store:
         if check:
@@ -73,7 +75,7 @@ def import_(
                 found,
                 as_json,
                 table(
-                    f"{found.n_rows} rows, {found.n_problems} problems",
+                    f"Layout {found.layout or 'unknown'}: {found.n_rows} rows, {found.n_problems} problems",
                     ["row", "field", "value", "what is wrong"],
                     rows,
                 ),
@@ -81,11 +83,8 @@ def import_(
             raise typer.Exit(0 if found.ok else 1)
         job = follow.run(store, JobKind.IMPORT, wanted, quiet=as_json)
         made = project_service.get(store, job.result["project"])
-        emit(
-            made,
-            as_json,
-            f"Project [bold]{made.slug}[/]: {made.n_train} train, {made.n_validation} validation, {made.n_test} test.",
-        )
+        sizes = f"{made.n_train} train, {made.n_validation} validation, {made.n_test} test"
+        emit(made, as_json, f"Layout {made.source['layout']}. Project [bold]{made.slug}[/]: {sizes}.")
 
 
 def train(

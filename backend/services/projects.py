@@ -44,6 +44,7 @@ def check(wanted: params.ImportParams, *, decode: bool = False) -> api.ImportChe
             counts += [api.ClassCount(label=c, name=name, split=split, n=int(n[c])) for c, name in named if n[c]]
     return api.ImportCheck(
         ok=rows is not None,
+        layout=found.layout,
         n_rows=0 if rows is None else len(rows),
         class_names=[] if rows is None else list(rows.class_names),
         attributes=[] if rows is None else sorted(rows.attributes),

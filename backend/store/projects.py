@@ -47,7 +47,7 @@ def create_project(session: Session, params: ImportParams, examples: Examples, p
         attributes=sorted(examples.attributes),
         image_size=params.image_size,
         fingerprint=examples.fingerprint,
-        source=params.model_dump(mode="json") | {"root": str(examples.root)},
+        source=params.model_dump(mode="json") | {"root": str(examples.root), "layout": examples.layout},
         pixels=pixels,
     )
     session.add(project)

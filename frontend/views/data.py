@@ -15,7 +15,7 @@ from frontend.components.shell import require_project
 from frontend.components.strip import strip
 from unskew.charts import format as fmt
 from unskew.schemas.api import ClassCount, ImportCheck, ProjectDetail
-from unskew.schemas.enums import Split
+from unskew.schemas.enums import Layout, Split
 from unskew.schemas.params import ImportParams
 
 SPLITS = [Split.TRAIN, Split.VALIDATION, Split.TEST]
@@ -197,6 +197,14 @@ def _import() -> None:
             path_column = columns[0].text_input("Path", "path", key="i_path_column")
             label_column = columns[1].text_input("Class", "label", key="i_label_column")
             split_column = columns[2].text_input("Split", "split", key="i_split_column")
+        layout = st.selectbox(
+            "Layout",
+            [layout.value for layout in Layout],
+            index=None,
+            key="i_layout",
+            placeholder="Recognised",
+            help="How the files are laid out. CelebA's files hold two tasks: choose celeba_age for the second.",
+        )
         with st.container(horizontal=True):
             check = st.form_submit_button("Check", key="i_check", icon=":material/fact_check:")
             run = st.form_submit_button("Import", key="i_import", type="primary", icon=":material/download:")
@@ -216,6 +224,7 @@ def _import() -> None:
             path_column=path_column,
             label_column=label_column,
             split_column=split_column,
+            layout=None if layout is None else Layout(layout),
         )
     except ValidationError as error:
         st.error("; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()))
@@ -230,7 +239,7 @@ def _import() -> None:
 
 def _show_check(result: ImportCheck) -> None:
     if result.ok:
-        words = f"{fmt.count(result.n_rows)} rows, {len(result.class_names)} classes"
+        words = f"Layout {result.layout}, {fmt.count(result.n_rows)} rows, {len(result.class_names)} classes"
         st.success(f"{words}: ready to import. Nothing was written yet.")
     else:
         n = fmt.plural(result.n_problems, "problem")

@@ -4,6 +4,8 @@ from unskew.data.check import check_source, load_project_source
 from unskew.data.demo import DEMO_IMAGE_SIZE, DEMO_SKEW, build_demo, demo_data
 from unskew.data.examples import Data, Examples, SourceCheck, SplitArrays
 from unskew.data.images import UnreadableImage, open_rgb
+from unskew.data.layouts import recognise
+from unskew.data.layouts.arrays import unpack
 from unskew.data.pixels import load_pixels
 
 __all__ = [
@@ -20,4 +22,6 @@ __all__ = [
     "load_pixels",
     "load_project_source",
     "open_rgb",
+    "recognise",
+    "unpack",
 ]

@@ -10,19 +10,18 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from unskew.data import layouts
 from unskew.data.examples import Examples, SourceCheck
 from unskew.data.files import check_images, check_paths, duplicate_warnings, root_of
-from unskew.data.folder import read_folder
-from unskew.data.manifest import read_manifest
 from unskew.data.problems import Problems
 from unskew.data.rows import Rows, known_split
 from unskew.data.splits import taken_from_train
+from unskew.data.tables import TABLE_SUFFIXES
 from unskew.errors import DataError
 from unskew.groups import sorted_names
-from unskew.schemas.enums import Split
+from unskew.schemas.enums import Layout, Split
 from unskew.schemas.params import ImportParams
 
-_MANIFESTS = ("manifest.csv", "manifest.parquet")
 _MANY_VALUES = 50  # an attribute with more is hardly one to group by
 
 OnStep = Callable[[int, int], None] | None
@@ -45,27 +44,28 @@ def check_source(
         Stopped: should_stop() said so.
     """
     problems = Problems()
-    rows = _read(params, problems)
+    layout, rows = _read(params, problems)
     if rows is None:
-        return SourceCheck(None, problems.listed(), problems.n, [])
-    readable = check_paths(rows, problems)
+        return SourceCheck(None, problems.listed(), problems.n, [], layout)
+    readable = np.ones(len(rows.paths), dtype=bool) if rows.packed else check_paths(rows, problems)
     split, meant = _splits(rows, problems)
     meant &= _labels_there(rows, problems)
     hashes: list[str] = []
-    if decode:
+    if decode and not rows.packed:
         hashes = check_images(rows, readable, params.image_size, problems, on_step, should_stop)
     # Splits and classes are judged by what the rows say, also where the file is at fault: one bad file is one problem.
     label, class_names = _classes(rows, meant)
     if not meant.any():
         if problems.n == 0:
             problems.add(None, params.source, "", "The source has no rows.")
-        return SourceCheck(None, problems.listed(), problems.n, rows.warnings)
+        return SourceCheck(None, problems.listed(), problems.n, rows.warnings, layout)
     split = _validation_there(params, rows, meant, label, class_names, split, problems)
     _classes_trained(rows, meant, label, class_names, split, problems)
     rows.warnings += _warnings(rows, readable & meant, split, np.array(hashes) if hashes else None)
     if problems.n:
-        return SourceCheck(None, problems.listed(), problems.n, rows.warnings)
+        return SourceCheck(None, problems.listed(), problems.n, rows.warnings, layout)
     examples = Examples(
+        layout=layout,
         root=rows.root,
         class_names=class_names,
         paths=tuple(rows.paths),
@@ -75,7 +75,7 @@ def check_source(
         content_hash=tuple(hashes),
         fingerprint=_fingerprint(rows, class_names, label, split, hashes, params.image_size) if hashes else "",
     )
-    return SourceCheck(examples, [], 0, rows.warnings)
+    return SourceCheck(examples, [], 0, rows.warnings, layout)
 
 
 def load_project_source(params: ImportParams, *, on_step: OnStep = None, should_stop: ShouldStop = None) -> Examples:
@@ -86,8 +86,12 @@ def load_project_source(params: ImportParams, *, on_step: OnStep = None, should_
         Stopped: should_stop() said so.
     """
     check = check_source(params, decode=True, on_step=on_step, should_stop=should_stop)
-    if check.examples is not None:
+    if check.examples is not None and check.examples.fingerprint:
         return check.examples
+    if check.examples is not None:
+        raise DataError(
+            f"The images of {params.source} are packed.", fix="Call unskew.data.unpack, and read its manifest."
+        )
     first = check.problems[0]
     where = f"line {first.row}, {first.field}" if first.row is not None else first.field
     several = f" ({check.n_problems} problems in all)" if check.n_problems > 1 else ""
@@ -98,37 +102,28 @@ def load_project_source(params: ImportParams, *, on_step: OnStep = None, should_
     )
 
 
-def _read(params: ImportParams, problems: Problems) -> Rows | None:
+def _read(params: ImportParams, problems: Problems) -> tuple[Layout | None, Rows | None]:
+    """The layout, recognised or forced, and the rows; what stands in the way is among the problems."""
     if params.source == "demo":
         message = "The demo set is not on disk yet. Make it with build_demo, and pass the manifest that it returns."
         problems.add(None, "source", "demo", message)
-        return None
+        return None, None
     source = root_of(Path(params.source))
     try:
-        if source.is_dir():
-            manifest = next((source / name for name in _MANIFESTS if (source / name).is_file()), None)
-            if manifest is None:
-                rows = read_folder(source, params, problems)
-                if rows is None and problems.n == 0:
-                    problems.add(None, str(source), "", "The folder has no class folders with images.")
-                return rows
-            source = manifest
-        if not source.is_file():
+        if not source.is_dir() and not source.is_file():
             problems.add(None, "source", params.source, "There is no such file or folder. Check the path.")
-            return None
-    except OSError as error:
-        problems.add(None, "source", params.source, f"It cannot be read: {error.strerror or error}.")
-        return None
-    if source.suffix.lower() not in (".csv", ".parquet"):
-        message = (
-            f"A manifest ends in .csv or .parquet, not {source.suffix or 'in nothing'!r}. Or name a folder of images."
-        )
-        problems.add(None, "source", params.source, message)
-        return None
-    rows = read_manifest(source, params, problems)
-    if rows is not None and not rows.paths and problems.n == 0:
-        problems.add(None, source.name, "", "The manifest has no rows.")
-    return rows
+            return None, None
+        layout = params.layout or layouts.recognise(source)
+        if layout is None:
+            known = ", ".join(TABLE_SUFFIXES)
+            message = f"A table ends in {known}, not {source.suffix or 'in nothing'!r}. Or name a folder of images."
+            problems.add(None, "source", params.source, message)
+            return None, None
+        return layout, layouts.read(layout, source, params, problems)
+    except (OSError, ValueError) as error:  # ValueError: a path with a zero byte
+        what = error.strerror if isinstance(error, OSError) else None
+        problems.add(None, "source", params.source, f"It cannot be read: {what or error}.")
+        return None, None
 
 
 def _splits(rows: Rows, problems: Problems) -> tuple[NDArray[np.str_], NDArray[np.bool_]]:
@@ -145,14 +140,24 @@ def _splits(rows: Rows, problems: Problems) -> tuple[NDArray[np.str_], NDArray[n
 
 
 def _labels_there(rows: Rows, problems: Problems) -> NDArray[np.bool_]:
+    """Where the label is one of the layout's own classes, or any at all."""
+    known = None if rows.class_names is None else set(rows.class_names)
+    meant = np.ones(len(rows.labels), dtype=bool)
     for row, text in enumerate(rows.labels):
         if not text:
             problems.add_row(row, rows.label_field, "", "The label is missing.")
-    return np.array([text != "" for text in rows.labels], dtype=bool)
+        elif known is not None and text not in known:
+            names = ", ".join(f"{name} ({number})" for number, name in enumerate(rows.class_names or ()))
+            problems.add_row(row, rows.label_field, text, f"The class {text!r} is unknown; known are {names}.")
+        else:
+            continue
+        meant[row] = False
+    return meant
 
 
 def _classes(rows: Rows, meant: NDArray[np.bool_]) -> tuple[NDArray[np.int64], tuple[str, ...]]:
-    names = sorted_names({text for text, good in zip(rows.labels, meant, strict=True) if good})
+    found = {text for text, good in zip(rows.labels, meant, strict=True) if good}
+    names = list(rows.class_names or sorted_names(found))  # published numbers hold
     number = {name: i for i, name in enumerate(names)}
     return np.array([number.get(text, -1) for text in rows.labels], dtype=np.int64), tuple(names)
 
@@ -168,13 +173,13 @@ def _validation_there(
 ) -> NDArray[np.str_]:
     """Take validation and test from training where the source has none and a share is set."""
     has = {s: bool((split[meant] == s.value).any()) for s in Split}
-    shares = {Split.VALIDATION: params.validation_share, Split.TEST: params.test_share}
+    shares = {Split.VALIDATION: params.validation_share or rows.held_out, Split.TEST: params.test_share}
     for s, share in shares.items():
         if has[s] and share > 0:
             rows.warnings.append(f"{s}_share = {share:g} was not used: the source has a {s} split of its own.")
     if not has[Split.TEST] and params.test_share == 0:
         rows.warnings.append("There is no test split: results can be shown on validation only, and K was chosen there.")
-    if not has[Split.VALIDATION] and params.validation_share == 0:
+    if not has[Split.VALIDATION] and shares[Split.VALIDATION] == 0:
         message = (
             "There is no validation split. Add one, or set validation_share (for example 0.2) to take it from training."
         )
@@ -208,7 +213,9 @@ def _classes_trained(
         return
     n = {s: np.bincount(label[meant & (split == s.value)], minlength=len(class_names)) for s in Split}
     for c, name in enumerate(class_names):
-        if n[Split.TRAIN][c] == 0:
+        if sum(n[s][c] for s in Split) == 0:
+            problems.add(None, rows.label_field, name, f"The class {name!r} has no example. Is the source whole?")
+        elif n[Split.TRAIN][c] == 0:
             row = int(np.flatnonzero(meant & (label == c))[0])
             seen = " and ".join(f"{n[s][c]} {s}" for s in Split if n[s][c])
             message = f"The class {name!r} has no training example, only {seen}. Add some, or leave the class out."

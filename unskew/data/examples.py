@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unskew.errors import DataError, RowError
-from unskew.schemas.enums import Split
+from unskew.schemas.enums import Layout, Split
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class Examples:
         content_hash: n sha256 of the files' bytes, hexadecimal; empty when the files were not read.
         fingerprint: sha256 over content, labels, splits, attributes, class names and image size; "" likewise.
             It does not depend on where the files lie.
+        layout: how the source was read.
     """
 
     root: Path
@@ -36,6 +37,7 @@ class Examples:
     attributes: dict[str, NDArray[np.str_]]
     content_hash: tuple[str, ...] = ()
     fingerprint: str = ""
+    layout: Layout | None = None
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -56,12 +58,14 @@ class SourceCheck:
     Attributes:
         problems: the first 200; n_problems counts all.
         warnings: what does not stop an import but should be known, one sentence each.
+        layout: the one that was recognised or asked for; None where there is none.
     """
 
     examples: Examples | None
     problems: list[RowError]
     n_problems: int
     warnings: list[str]
+    layout: Layout | None = None
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,6 +28,9 @@ class Rows:
     Attributes:
         lines: 1-based line of each row in the manifest; None for a folder tree.
         split: None where the source has no splits at all.
+        class_names: the classes in the order of their published numbers; None: sorted by name.
+        packed: the images lie in an archive and must be unpacked before they can be checked.
+        held_out: share of training that the layout itself takes for validation, as ImageNet's tenth.
         path_field, label_field, split_field: what problems call them.
     """
 
@@ -39,7 +43,17 @@ class Rows:
     path_field: str = "file"
     label_field: str = "class folder"
     split_field: str = "split folder"
+    class_names: tuple[str, ...] | None = None
+    held_out: float = 0.0
+    packed: bool = False
     warnings: list[str] = field(default_factory=list)
+
+    def keep(self, chosen: Sequence[int]) -> None:
+        """Leave out every row but these."""
+        self.paths, self.labels = [self.paths[i] for i in chosen], [self.labels[i] for i in chosen]
+        self.split = None if self.split is None else [self.split[i] for i in chosen]
+        self.lines = None if self.lines is None else [self.lines[i] for i in chosen]
+        self.attributes = {name: [column[i] for i in chosen] for name, column in self.attributes.items()}
 
 
 def known_split(text: str) -> Split | None:

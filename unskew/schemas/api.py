@@ -16,6 +16,7 @@ from unskew.schemas.enums import (
     JobStatus,
     LabelAction,
     LabelOrder,
+    Layout,
     Method,
     PruneRule,
     Split,
@@ -112,6 +113,7 @@ class ImportCheck(Body):
     """Result of a dry run: nothing was registered."""
 
     ok: bool
+    layout: Layout | None = None  # how the source is, or would be, read
     n_rows: int
     class_names: list[str]
     attributes: list[str]

@@ -11,6 +11,21 @@ class Split(StrEnum):
     TEST = "test"
 
 
+class Layout(StrEnum):
+    """How a source is laid out on disk; recognised, or forced by a person."""
+
+    MANIFEST = "manifest"
+    FOLDER = "folder"
+    WATERBIRDS = "waterbirds"
+    CELEBA_BLOND = "celeba_blond"
+    CELEBA_AGE = "celeba_age"
+    IMAGENET = "imagenet"
+    GROUP_METADATA = "group_metadata"  # filename, split, y, a
+    CAMELYON17 = "camelyon17"
+    IWILDCAM = "iwildcam"
+    NPZ = "npz"
+
+
 class Method(StrEnum):
     """Recipes of the one trainer."""
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from unskew.schemas.enums import Engine, Method, RowTransform, WeightRule
+from unskew.schemas.enums import Engine, Layout, Method, RowTransform, WeightRule
 
 
 class Params(BaseModel):
@@ -37,7 +37,7 @@ class TrainParams(Params):
 class ImportParams(Params):
     """Where examples come from and how they are read."""
 
-    source: str  # folder (ImageFolder tree), manifest (.csv, .parquet), or "demo"
+    source: str  # folder or file in one of the layouts of docs/data.md, or "demo"
     name: str = Field(min_length=1, max_length=100)
     image_size: int = Field(64, ge=8, le=1024)  # side in pixels that the model sees
     path_column: str = "path"
@@ -49,6 +49,7 @@ class ImportParams(Params):
     test_share: float = Field(0.0, ge=0, lt=1)
     seed: int = 0
     demo_seed: int = 0  # only with source "demo"
+    layout: Layout | None = None  # None: recognised
 
 
 class TrainJobParams(Params):

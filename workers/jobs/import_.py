@@ -14,9 +14,9 @@ import numpy as np
 
 from backend.store import projects
 from backend.store.artifacts import content_id
-from unskew.data import Examples, build_demo, load_pixels, load_project_source
-from unskew.errors import StorageError
-from unskew.schemas.enums import Split
+from unskew.data import Examples, build_demo, load_pixels, load_project_source, unpack
+from unskew.errors import DataError, StorageError
+from unskew.schemas.enums import Layout, Split
 from unskew.schemas.params import ImportParams
 from workers.context import Context, Step
 
@@ -27,8 +27,10 @@ def plan(context: Context) -> list[Step]:
     params = context.params
     assert isinstance(params, ImportParams)
     demo = [{"title": "paint the demo's images", "do": "demo"}] if params.source == "demo" else []
+    packed = [{"title": "unpack the images", "do": "unpack"}] if _is_packed(params) else []
     return [
         *demo,
+        *packed,
         {"title": "check every row", "do": "check"},
         {"title": "read the images", "do": "pixels"},
         {"title": "register", "do": "register"},
@@ -36,13 +38,17 @@ def plan(context: Context) -> list[Step]:
 
 
 def run(context: Context, step: Step) -> dict[str, Any]:
-    return {"demo": _demo, "check": _check, "pixels": _pixels, "register": _register}[step["do"]](context)
+    does = {"demo": _demo, "unpack": _unpack, "check": _check, "pixels": _pixels, "register": _register}
+    return does[step["do"]](context)
 
 
 def _source(context: Context) -> ImportParams:
-    """The parameters with the demo's manifest in place of the word "demo"."""
+    """The parameters with the manifest of what was painted or unpacked in place of "demo" or the archive."""
     params = context.params
     assert isinstance(params, ImportParams)
+    if _is_packed(params):
+        manifest = _unpacked_folder(context, params) / "manifest.csv"
+        return params.model_copy(update={"source": str(manifest), "layout": None})
     if params.source != "demo":
         return params
     return params.model_copy(update={"source": str(_demo_folder(context, params) / "manifest.csv")})
@@ -59,10 +65,31 @@ def _demo(context: Context) -> dict[str, Any]:
     return {}
 
 
+def _is_packed(params: ImportParams) -> bool:
+    return Path(params.source).suffix.lower() == ".npz"
+
+
+def _unpacked_folder(context: Context, params: ImportParams) -> Path:
+    """One folder an archive, as it is now: another file under the same name is unpacked anew."""
+    try:
+        found = os.stat(params.source)
+    except OSError as error:
+        raise DataError(f"{params.source} cannot be read: {error.strerror}.", fix="Check the path.") from error
+    mark = content_id(kind="archive", path=params.source, size=found.st_size, changed=found.st_mtime_ns)
+    return context.store.data / "sources" / f"arrays-{mark}"
+
+
+def _unpack(context: Context) -> dict[str, Any]:
+    params = context.params
+    assert isinstance(params, ImportParams)
+    unpack(Path(params.source), _unpacked_folder(context, params), on_step=context.progress)
+    return {}
+
+
 def _check(context: Context) -> dict[str, Any]:
     examples = load_project_source(_source(context), on_step=context.progress)
     _save(context.scratch, examples)
-    return {"n_rows": len(examples)}
+    return {"n_rows": len(examples), "layout": examples.layout}
 
 
 def _pixels(context: Context) -> dict[str, Any]:
@@ -122,6 +149,7 @@ def _save(folder: Path, examples: Examples) -> None:
     arrays |= {"paths": np.array(examples.paths), "content_hash": np.array(examples.content_hash)}
     np.savez(folder / "examples.npz", **arrays)
     head = {"root": str(examples.root), "class_names": examples.class_names, "fingerprint": examples.fingerprint}
+    head["layout"] = examples.layout or ""
     (folder / "examples.json").write_text(json.dumps(head))
 
 
@@ -139,4 +167,5 @@ def _load(folder: Path) -> Examples:
             },
             content_hash=tuple(arrays["content_hash"].tolist()),
             fingerprint=head["fingerprint"],
+            layout=Layout(head["layout"]) if head["layout"] else None,
         )

@@ -235,7 +235,7 @@ def test_manifests_that_are_none(content: bytes, message: str, check: Check, tmp
 def test_sources_that_are_none(check: Check, tmp_path: Path) -> None:
     assert "There is no such file or folder" in only(check(tmp_path / "nothing"))[3]
     (tmp_path / "data.json").write_text("{}")
-    assert "ends in .csv or .parquet, not '.json'" in only(check(tmp_path / "data.json"))[3]
+    assert "ends in .csv, .parquet, .jsonl, not '.json'" in only(check(tmp_path / "data.json"))[3]
     (tmp_path / "broken.parquet").write_bytes(b"PAR0")
     assert "cannot be read" in only(check(tmp_path / "broken.parquet"))[3]
     assert "build_demo" in only(check("demo"))[3]
