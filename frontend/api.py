@@ -16,11 +16,13 @@ import streamlit as st
 
 from unskew.client import Client
 from unskew.schemas import api as body
-from unskew.schemas.enums import JobKind, JobStatus, Split
+from unskew.schemas.enums import JobKind, JobStatus, Role, Split
 from unskew.schemas.params import ImportParams, Params
 
 ACTIVE = (JobStatus.QUEUED, JobStatus.RUNNING)
-lasting = st.cache_data(ttl=600, max_entries=200, show_spinner=False)  # never changes under its key
+COOKIE = "unskew_login"
+# Never changes under its key; of one person only, because rights differ.
+lasting = st.cache_data(ttl=600, max_entries=200, show_spinner=False, scope="session")
 _READS = "_reads"
 
 P = ParamSpec("P")
@@ -46,10 +48,23 @@ def fresh() -> None:
     st.session_state[_READS] = {}
 
 
-@st.cache_resource(show_spinner=False)
+@st.cache_resource(show_spinner=False, scope="session")
 def client() -> Client:
-    """The client of this process; the address comes from whoever started the server."""
-    return Client(os.environ.get("UNSKEW_API_URL", "http://127.0.0.1:8501"))
+    """The client of this browser, with its login's rights; the address comes from whoever started the server."""
+    return Client(os.environ.get("UNSKEW_API_URL", "http://127.0.0.1:8501"), token=st.context.cookies.get(COOKIE))
+
+
+@brief
+def me() -> body.Me:
+    """Who looks at this page, and what they may do."""
+    return client().me()
+
+
+def role(slug: str | None) -> Role | None:
+    """The role of whoever looks, in a project or outside of all."""
+    who = me()
+    found = [r for r in (who.role, who.projects.get(slug or "")) if r is not None]
+    return max(found, key=list(Role).index, default=None)
 
 
 def forget() -> None:
@@ -251,3 +266,36 @@ def create_report(slug: str, create: body.ReportCreate) -> body.Report:
 def revoke_report(report_id: int) -> None:
     client().revoke_report(report_id)
     forget()
+
+
+# ---------------------------------------------------------------- people
+def users() -> list[body.User]:
+    return client().users()
+
+
+def add_user(wanted: body.UserCreate) -> body.User:
+    return client().add_user(wanted)
+
+
+def change_user(name: str, patch: body.UserPatch) -> body.User:
+    return client().change_user(name, patch)
+
+
+def grant(name: str, wanted: body.RightWrite) -> body.User:
+    return client().grant(name, wanted)
+
+
+def tokens() -> list[body.Token]:
+    return client().tokens()
+
+
+def add_token(wanted: body.TokenCreate) -> body.TokenMade:
+    return client().add_token(wanted)
+
+
+def revoke_token(token_id: int) -> None:
+    client().revoke_token(token_id)
+
+
+def audit(project: str | None, limit: int) -> list[body.AuditLine]:
+    return client().audit(project=project, limit=limit)

@@ -10,8 +10,8 @@ import streamlit as st
 from frontend import api, pages
 from frontend.components import shell
 from frontend.components.messages import show_error
-from frontend.views import compare, data, discover, jobs, label, models, projects, prune, reports
-from unskew.errors import UnskewError
+from frontend.views import admin, compare, data, discover, jobs, label, models, projects, prune, reports
+from unskew.errors import LoginError, UnskewError
 
 HERE = Path(__file__).parent
 VIEWS = {
@@ -24,13 +24,19 @@ VIEWS = {
     "jobs": jobs.page,
     "compare": compare.page,
     "reports": reports.page,
+    "admin": admin.page,
 }
 
 
 def main() -> None:
     """Draw the frame, then the page."""
     api.fresh()
-    current = st.navigation(pages.register(VIEWS), position="top")
+    try:
+        who = api.me()
+    except LoginError:
+        st.html('<p>Your login has ended. <a href="/login" target="_self">Log in again</a></p>')
+        return
+    current = st.navigation(pages.register(VIEWS, admin=who.admin_page), position="top")
     st.set_page_config(page_title=f"{current.title} · Unskew", page_icon=str(HERE / "logo.svg"), layout="wide")
     st.logo(str(HERE / "logo.svg"), size="large")
     st.html(HERE / "components" / "style.css")

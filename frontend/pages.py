@@ -32,6 +32,7 @@ PLACES: tuple[Place, ...] = (
     Place("jobs", "Jobs", "Retrain, and follow what runs.", in_header=True),
     Place("compare", "Compare", "Every method before and after, per group."),
     Place("reports", "Reports", "Freeze a report, share it, download it."),
+    Place("admin", "Admin", "People, tokens, and who changed what.", in_header=True),
 )
 STEP_PAGE: dict[str, str] = {
     "data": "data",
@@ -46,8 +47,11 @@ STEP_PAGE: dict[str, str] = {
 }
 
 
-def register(views: dict[str, Callable[[], None]]) -> list[StreamlitPage]:
+def register(views: dict[str, Callable[[], None]], *, admin: bool) -> list[StreamlitPage]:
     """Make Streamlit's pages; called once a run by the entry. Kept in the session: a page object belongs to one.
+
+    Args:
+        admin: whether the Admin page is for whoever looks.
 
     They get no icon: Streamlit would fetch it from the network as the tab's icon.
     """
@@ -61,6 +65,7 @@ def register(views: dict[str, Callable[[], None]]) -> list[StreamlitPage]:
             visibility="visible" if place.in_header else "hidden",
         )
         for place in PLACES
+        if admin or place.path != "admin"
     }
     st.session_state["_pages"] = made
     return list(made.values())

@@ -35,6 +35,8 @@ _ERRORS: dict[str, type[errors.UnskewError]] = {
         errors.NotFoundError,
         errors.ConflictError,
         errors.StorageError,
+        errors.LoginError,
+        errors.RightsError,
         errors.ServerError,
     )
 }
@@ -61,15 +63,19 @@ class Client:
 
     Args:
         base_url: scheme, host and port.
+        token: a key from `unskew token add`, where people log in.
         http: another transport, for tests; `base_url` is then not used.
     """
 
-    def __init__(self, base_url: str = "http://127.0.0.1:8501", *, http: Transport | None = None) -> None:
+    def __init__(
+        self, base_url: str = "http://127.0.0.1:8501", *, token: str | None = None, http: Transport | None = None
+    ) -> None:
         self.base_url = base_url.rstrip("/")
         if http is None:
             import httpx  # here, so that importing the SDK stays cheap
 
-            http = httpx.Client(base_url=self.base_url, timeout=TIMEOUT_SECONDS, trust_env=False)
+            headers = {"Authorization": f"Bearer {token}"} if token else {}
+            http = httpx.Client(base_url=self.base_url, timeout=TIMEOUT_SECONDS, trust_env=False, headers=headers)
         self._http = http
 
     def close(self) -> None:
@@ -309,6 +315,41 @@ class Client:
     def download_report(self, report_id: int, *, format: str = "html") -> bytes:
         """`html` (one file that works offline) or `json` (the frozen figures)."""
         return self._bytes(f"/reports/{report_id}/download", query={"format": format})
+
+    # ------------------------------------------------------------ people
+    def me(self) -> api.Me:
+        """Who this client is to the server, and what they may do."""
+        return self._one(api.Me, "GET", "/me")
+
+    def users(self) -> list[api.User]:
+        return self._many(api.User, "/users")
+
+    def add_user(self, body: api.UserCreate) -> api.User:
+        """With the first one, which must be an admin, everyone has to log in."""
+        return self._one(api.User, "POST", "/users", json=_dump(body))
+
+    def change_user(self, user_name: str, patch: api.UserPatch) -> api.User:
+        body = patch.model_dump(mode="json", exclude_unset=True)
+        return self._one(api.User, "PATCH", f"/users/{user_name}", json=body)
+
+    def grant(self, user_name: str, body: api.RightWrite) -> api.User:
+        """Give a role in a project or in every one, or take it away."""
+        return self._one(api.User, "POST", f"/users/{user_name}/rights", json=_dump(body))
+
+    def tokens(self) -> list[api.Token]:
+        """One's own; an admin sees all."""
+        return self._many(api.Token, "/tokens")
+
+    def add_token(self, body: api.TokenCreate) -> api.TokenMade:
+        """The key is in the answer, this once."""
+        return self._one(api.TokenMade, "POST", "/tokens", json=_dump(body))
+
+    def revoke_token(self, token_id: int) -> None:
+        self._request("POST", f"/tokens/{token_id}/revoke")
+
+    def audit(self, *, project: str | None = None, before: int | None = None, limit: int = 100) -> list[api.AuditLine]:
+        """Who changed what, newest first."""
+        return self._many(api.AuditLine, "/audit", query={"project": project, "before": before, "limit": limit})
 
     # ------------------------------------------------------------ transport
     def _one(

@@ -7,6 +7,8 @@
     ├── NotFoundError      an id or a name that is not there
     ├── ConflictError      the thing exists already, or something else must come first
     ├── StorageError       disk full, read-only folder, database that cannot be opened
+    ├── LoginError         who asks is not known: no login, or one that has ended
+    ├── RightsError        who asks is known, and may not do this
     └── ServerError        the server cannot be reached, or failed for a reason of its own
 
 Each carries what is wrong (with the offending value) and `fix`: what to do about it. `assert` is for our own bugs.
@@ -74,6 +76,18 @@ class StorageError(UnskewError):
     """The data folder or the database cannot be read or written."""
 
     code = "storage"
+
+
+class LoginError(UnskewError):
+    """Nobody is logged in, or the login or token has ended."""
+
+    code = "login"
+
+
+class RightsError(UnskewError):
+    """The person or token may not do this."""
+
+    code = "rights"
 
 
 class ServerError(UnskewError):

@@ -13,7 +13,22 @@ from fastapi_offline import FastAPIOffline
 
 from backend.api import problems
 from backend.api.guard import LOOPBACK, Guard
-from backend.api.routes import compare, directions, examples, groups, jobs, projects, prune, reports, system
+from backend.api.rights import check_declared
+from backend.api.routes import (
+    accounts,
+    compare,
+    directions,
+    examples,
+    groups,
+    jobs,
+    login,
+    probes,
+    projects,
+    prune,
+    reports,
+    system,
+)
+from backend.api.trail import Trail
 from backend.store.db import Store
 from unskew import __version__
 from unskew.errors import NotFoundError
@@ -25,12 +40,15 @@ PROBLEM: dict[int | str, dict[str, Any]] = {
 }
 
 
-def create_app(store: Store, *, ui: bool = True, hosts: frozenset[str] = LOOPBACK) -> FastAPI:
+def create_app(
+    store: Store, *, ui: bool = True, hosts: frozenset[str] | None = LOOPBACK, local: bool = True
+) -> FastAPI:
     """The web application on a store.
 
     Args:
         ui: also mount the dashboard; False for tests and for servers without one.
-        hosts: names that requests may be addressed to.
+        hosts: names that requests may be addressed to; None: any.
+        local: it is reached from this machine only: nobody needs to log in as long as there are no users.
     """
     mounted = None
     if ui:
@@ -44,23 +62,28 @@ def create_app(store: Store, *, ui: bool = True, hosts: frozenset[str] = LOOPBAC
         lifespan=None if mounted is None else mounted.lifespan(),
         redoc_url=None,
     )
-    app.state.store = store
+    app.state.store, app.state.local = store, local
     problems.install(app)
-    app.add_middleware(Guard, hosts=hosts)
+    app.add_middleware(Trail, store=store)
+    app.add_middleware(Guard, store=store, hosts=hosts, local=local)
     app.include_router(_v1(), prefix=PREFIX, responses=PROBLEM)
     app.include_router(reports.shared)
+    app.include_router(login.router)
+    app.include_router(probes.router)
     app.add_api_route("/api/{rest:path}", _no_such_route, methods=_METHODS, include_in_schema=False)
     if mounted is not None:
         app.mount("/", mounted)
     return app
 
 
+MODULES = (system, accounts, projects, examples, jobs, directions, groups, prune, compare, reports)
 _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 
 def _v1() -> APIRouter:
     router = APIRouter()
-    for module in (system, projects, examples, jobs, directions, groups, prune, compare, reports):
+    for module in MODULES:
+        check_declared(module.router.routes)
         router.include_router(module.router)
     return router
 

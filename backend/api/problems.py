@@ -24,6 +24,8 @@ STATUS: dict[str, int] = {
     errors.NotFoundError.code: 404,
     errors.ConflictError.code: 409,
     errors.StorageError.code: 507,
+    errors.LoginError.code: 401,
+    errors.RightsError.code: 403,
     errors.ServerError.code: 503,
 }
 TITLES: dict[str, str] = {
@@ -33,6 +35,8 @@ TITLES: dict[str, str] = {
     "not_found": "Not found",
     "conflict": "Not now",
     "storage": "The store cannot be used",
+    "login": "Please log in",
+    "rights": "Not allowed",
     "server": "The server cannot answer",
     "request": "The request does not fit",
     "internal": "Internal error",

@@ -1,33 +1,37 @@
-"""Serving on one port of this machine."""
+"""Serving on one port: of this machine for whoever sits at it, of every network for people who log in."""
 
 from __future__ import annotations
 
 import errno
 import os
 import socket
+from collections.abc import Collection
 
 import uvicorn
 
 from backend.api.app import create_app
 from backend.api.guard import LOOPBACK
+from backend.services import accounts
 from backend.store.db import Store
 from unskew.errors import ConflictError, SettingsError
 
 API_URL = "UNSKEW_API_URL"  # how the dashboard finds the API
 GRACE_SECONDS = 5
+ANYWHERE = ("0.0.0.0", "::")
 
 
-def check_address(host: str, port: int) -> None:
+def check_address(store: Store, host: str, port: int) -> None:
     """Whether the server may and can listen there.
 
     Raises:
-        SettingsError: another address than this machine's own, which would need a login.
+        SettingsError: another address than this machine's own, and there is nobody yet who could log in.
         ConflictError: the port is in use, or may not be used.
     """
-    if host not in LOOPBACK:
+    if host not in LOOPBACK and not accounts.must_log_in(store):
         raise SettingsError(
-            f"Unskew has no login yet, so it does not listen on {host!r}: whoever reaches it could read and delete.",
-            fix="Use --host 127.0.0.1, and an SSH tunnel from elsewhere: ssh -L 8501:127.0.0.1:8501 THIS-MACHINE",
+            f"Unskew has no users yet, so it does not listen on {host!r}: whoever reaches it could read and delete.",
+            fix="Add one first: unskew user add NAME --role admin. Or stay on 127.0.0.1, with an SSH tunnel from "
+            "elsewhere: ssh -L 8501:127.0.0.1:8501 THIS-MACHINE",
         )
     if not 0 < port < 65_536:
         raise SettingsError(f"Port {port} is out of range.", fix="Choose one from 1024 to 65535 with --port.")
@@ -56,21 +60,35 @@ def _is_unskew(host: str, port: int) -> bool:
 
     try:
         name = f"[{host}]" if ":" in host else host
-        return "unskew" in httpx.get(f"http://{name}:{port}/api/v1/version", timeout=1.0, trust_env=False).text
+        return "unskew" in httpx.get(f"http://{name}:{port}/healthz", timeout=1.0, trust_env=False).text
     except httpx.HTTPError:
         return False
 
 
-def serve(store: Store, host: str = "127.0.0.1", port: int = 8501, *, ui: bool = True) -> None:
+def serve(
+    store: Store,
+    host: str = "127.0.0.1",
+    port: int = 8501,
+    *,
+    ui: bool = True,
+    names: Collection[str] = (),
+    proxy: str | None = None,
+) -> None:
     """Serve API and dashboard until SIGINT or SIGTERM.
+
+    Args:
+        names: host names that people use for this server; on another address than this machine's own, none means any.
+        proxy: address of a reverse proxy whose X-Forwarded-For and -Proto are believed.
 
     Raises:
         SettingsError, ConflictError: see `check_address`.
     """
-    check_address(host, port)
-    name = f"[{host}]" if ":" in host else host
-    os.environ[API_URL] = f"http://{name}:{port}"  # before the dashboard is mounted: it reads this at its start
-    app = create_app(store, ui=ui)
+    check_address(store, host, port)
+    local = host in LOOPBACK
+    inner = host if local else "127.0.0.1" if host in ANYWHERE else host
+    os.environ[API_URL] = f"http://{f'[{inner}]' if ':' in inner else inner}:{port}"  # the dashboard reads it at start
+    hosts = LOOPBACK | {host, *names} if local or names else None
+    app = create_app(store, ui=ui, hosts=hosts, local=local and proxy is None)
     config = uvicorn.Config(
         app,
         host=host,
@@ -79,5 +97,7 @@ def serve(store: Store, host: str = "127.0.0.1", port: int = 8501, *, ui: bool =
         access_log=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
         server_header=False,
+        proxy_headers=proxy is not None,
+        forwarded_allow_ips=proxy,
     )
     uvicorn.Server(config).run()

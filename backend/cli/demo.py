@@ -55,7 +55,7 @@ def demo(
         if not once:
             from backend.api.serve import check_address
 
-            check_address("127.0.0.1", port)
+            check_address(store, "127.0.0.1", port)
             with follow.worker(store):
                 project = prepare(store, demo_seed, seconds, quiet=False)
             out.print(f"Ready in {sum(seconds.values()):.0f} s.")

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Collection
 from typing import Annotated
 
 import typer
@@ -25,28 +26,36 @@ def register(app: typer.Typer) -> None:
 
 def up(
     port: Annotated[int, typer.Option(help="The one port of dashboard and API.")] = 8501,
-    host: str = "127.0.0.1",
+    host: Annotated[str, typer.Option(help="Address to listen on; another than 127.0.0.1 needs a user.")] = "127.0.0.1",
     workers: Annotated[bool, typer.Option("--worker/--no-worker", help="Also run a worker for the jobs.")] = True,
     device: Annotated[str, typer.Option(help="cpu, cuda:0, mps.")] = "cpu",
+    name: Annotated[
+        list[str] | None, typer.Option(help="Host name that people use for this server; may be given again.")
+    ] = None,
+    proxy: Annotated[
+        str | None, typer.Option(help="Address of a reverse proxy in front, such as 127.0.0.1; everyone logs in.")
+    ] = None,
     data: DataOption = None,
 ) -> None:
     """Start the dashboard, the API and a worker, until Ctrl-C."""
     with opened(data) as store:
-        serve_with_worker(store, host, port, device if workers else None)
+        serve_with_worker(store, host, port, device if workers else None, names=name or [], proxy=proxy)
 
 
-def serve_with_worker(store: Store, host: str, port: int, device: str | None) -> None:
+def serve_with_worker(
+    store: Store, host: str, port: int, device: str | None, *, names: Collection[str] = (), proxy: str | None = None
+) -> None:
     """Serve in this process; keep one worker process alive beside it (`device=None`: none)."""
     from backend.api.serve import check_address, serve
 
-    check_address(host, port)
+    check_address(store, host, port)
     stop = threading.Event()
     keeper = threading.Thread(target=_keep_worker, args=(store, device, stop)) if device else None
     if keeper:
         keeper.start()
     out.print(f"Unskew is at [bold]http://{host}:{port}[/]  (data in {store.data}; Ctrl-C ends it)", highlight=False)
     try:
-        serve(store, host, port)
+        serve(store, host, port, names=names, proxy=proxy)
     finally:
         stop.set()
         if keeper:
@@ -91,7 +100,7 @@ def wait_until_up(address: str, seconds: float = 30.0) -> None:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         try:
-            if httpx.get(f"{address}/api/v1/health", timeout=1.0).status_code == 200:
+            if httpx.get(f"{address}/healthz", timeout=1.0).status_code == 200:
                 return
         except httpx.TransportError:
             time.sleep(0.1)

@@ -9,7 +9,7 @@ is right for good, whatever happens to the file later.
 from __future__ import annotations
 
 import hashlib
-import mimetypes
+import io
 import os
 import uuid
 from pathlib import Path
@@ -23,6 +23,16 @@ from unskew.data import UnreadableImage, open_rgb
 from unskew.errors import NotFoundError, SettingsError, StorageError
 
 SIZES = (96, 128, 256)
+PICTURES = {  # what browsers draw and nothing runs in; SVG is not among them
+    "PNG": "image/png",
+    "JPEG": "image/jpeg",
+    "MPO": "image/jpeg",
+    "WEBP": "image/webp",
+    "GIF": "image/gif",
+    "BMP": "image/bmp",
+    "TIFF": "image/tiff",
+    "PPM": "image/x-portable-anymap",
+}
 QUALITY = 85  # of WebP; small images are stored without loss
 
 
@@ -44,7 +54,8 @@ def thumbnail(store: Store, slug: str, example_id: int, size: int) -> tuple[Path
 def original(store: Store, slug: str, example_id: int) -> tuple[bytes, str, str]:
     """(bytes, media type, ETag) of the file as it was imported."""
     source, digest = _source(store, slug, example_id)
-    return _content(source, digest), mimetypes.guess_type(source.name)[0] or "application/octet-stream", f'"{digest}"'
+    content = _content(source, digest)
+    return content, _media_type(content), f'"{digest}"'
 
 
 def webp(store: Store, slug: str, example_id: int, size: int) -> bytes:
@@ -57,6 +68,15 @@ def _source(store: Store, slug: str, example_id: int) -> tuple[Path, str]:
         project = project_store.get(session, slug)
         path, digest = pages.file_of(session, project.id, example_id)
         return Path(project.source["root"]) / path, digest
+
+
+def _media_type(content: bytes) -> str:
+    """By what the bytes are, never by the name: `x.html` that holds an image must not be shown as a page."""
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            return PICTURES.get(image.format or "", "application/octet-stream")
+    except Exception:  # Pillow's readers raise errors of a dozen kinds
+        return "application/octet-stream"
 
 
 def _content(source: Path, digest: str) -> bytes:

@@ -2,27 +2,60 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Collection
+
 from backend.store import jobs as job_store
 from backend.store import projects as project_store
+from backend.store import runs as run_store
 from backend.store.db import Store
-from unskew.errors import SettingsError
+from unskew.errors import NotFoundError, RightsError, SettingsError
 from unskew.schemas import api
 from unskew.schemas.enums import JobKind
-from unskew.schemas.params import ImportParams
+from unskew.schemas.params import ImportCheckpointsParams, ImportParams, Params
+
+OUR_MODELS = frozenset({"unskew.models:small_cnn", "unskew.models:resnet18"})
 
 
 def start_import(store: Store, wanted: ImportParams) -> api.Job:
     return get(store, job_store.create(store, JobKind.IMPORT, wanted).id)
 
 
-def start(store: Store, slug: str, wanted: api.JobCreate) -> api.Job:
-    """Ask for a job of this project; an identical one that is queued or running is returned instead."""
+def start(store: Store, slug: str, wanted: api.JobCreate, *, at_machine: bool = True) -> api.Job:
+    """Ask for a job of this project; an identical one that is queued or running is returned instead.
+
+    Args:
+        at_machine: whoever asks sits at the machine. Over the network nobody names code to run or files to open.
+    """
     if wanted.kind is JobKind.IMPORT:
         raise SettingsError("An import makes a project of its own.", fix="POST the parameters to /api/v1/projects.")
     with store.read() as session:
         project_id = project_store.get(session, slug).id
-    params = job_store.validated(wanted.kind, wanted.params)
+        params = job_store.validated(wanted.kind, wanted.params)
+        if not at_machine:
+            known = {str(run.params["model"]["factory"]) for run in run_store.list_runs(session, project_id)}
+            _check_code(params, known)
     return get(store, job_store.create(store, wanted.kind, params, project_id).id)
+
+
+def _check_code(wanted: Params, known: set[str]) -> None:
+    """Refuse files of the server, and model factories that nobody at the machine has allowed.
+
+    Allowed are our own, those that the project's runs were made with (`unskew train --model`), and those in
+    UNSKEW_MODELS, separated by commas.
+    """
+    if isinstance(wanted, ImportCheckpointsParams):
+        raise RightsError(
+            "Checkpoints are files of the server: they are imported at the machine.",
+            fix="unskew train PROJECT --model … --checkpoint FILE",
+        )
+    factory = getattr(getattr(wanted, "model", None), "factory", None)
+    allowed = OUR_MODELS | known | {name.strip() for name in os.environ.get("UNSKEW_MODELS", "").split(",")}
+    if factory is not None and factory not in allowed:
+        raise RightsError(
+            f"The model {factory!r} is code that would run on the server, and nobody at the machine has allowed it.",
+            fix=f"Start the server with UNSKEW_MODELS={factory}, or train with it once from the command line.",
+        )
 
 
 def get(store: Store, job_id: str) -> api.Job:
@@ -30,11 +63,18 @@ def get(store: Store, job_id: str) -> api.Job:
         return job_store.as_schema(session, job_store.get(session, job_id))
 
 
-def list_jobs(store: Store, slug: str | None = None, *, limit: int = 100) -> list[api.Job]:
-    """Newest first."""
+def list_jobs(
+    store: Store, slug: str | None = None, *, limit: int = 100, visible: Collection[int] | None = None
+) -> list[api.Job]:
+    """Newest first; `visible`: numbers of the projects that may be seen, None for all and for imports too."""
     with store.read() as session:
-        project_id = None if slug is None else project_store.get(session, slug).id
-        return [job_store.as_schema(session, row) for row in job_store.list_jobs(session, project_id, limit)]
+        wanted = visible
+        if slug is not None:
+            found = project_store.slugs(session, visible).get(slug)
+            if found is None:
+                raise NotFoundError(f"There is no project {slug!r}.")
+            wanted = [found]
+        return [job_store.as_schema(session, row) for row in job_store.list_jobs(session, wanted, limit)]
 
 
 def log(store: Store, job_id: str, *, after: int = 0) -> list[api.LogLine]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Collection
 from functools import lru_cache
 
 import numpy as np
@@ -72,13 +73,14 @@ def _demo_check(wanted: params.ImportParams) -> api.ImportCheck:
     )
 
 
-def list_projects(store: Store) -> list[api.Project]:
-    """Newest first."""
+def list_projects(store: Store, *, visible: Collection[int] | None = None) -> list[api.Project]:
+    """Newest first; `visible`: numbers of those that may be seen, None for all."""
     with store.read() as session:
         sizes: dict[int, dict[str, int]] = defaultdict(lambda: defaultdict(int))
         for project_id, split, _, n in pages.class_counts(session):
             sizes[project_id][split] += n
-        return [_project(row, sizes[row.id]) for row in project_store.list_projects(session)]
+        rows = project_store.list_projects(session)
+        return [_project(row, sizes[row.id]) for row in rows if visible is None or row.id in visible]
 
 
 def get(store: Store, slug: str) -> api.ProjectDetail:

@@ -7,6 +7,7 @@ request for work that is queued or running is answered with the job that does it
 from __future__ import annotations
 
 import uuid
+from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any
 
@@ -99,11 +100,11 @@ def get(session: Session, job_id: str) -> tables.Job:
     return row
 
 
-def list_jobs(session: Session, project_id: int | None = None, limit: int = 100) -> list[tables.Job]:
-    """Newest first."""
+def list_jobs(session: Session, project_ids: Collection[int] | None = None, limit: int = 100) -> list[tables.Job]:
+    """Newest first; of these projects, or all with those that belong to none yet."""
     query = select(tables.Job).order_by(tables.Job.created_at.desc(), tables.Job.id).limit(limit)
-    if project_id is not None:
-        query = query.where(tables.Job.project_id == project_id)
+    if project_ids is not None:
+        query = query.where(tables.Job.project_id.in_(project_ids))
     return list(session.scalars(query))
 
 

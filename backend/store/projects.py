@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -121,6 +121,17 @@ def get(session: Session, name: str | int) -> tables.Project:
             else "There is none yet: `unskew demo`, or `unskew import SOURCE`.",
         )
     return row
+
+
+def slug_of(session: Session, project_id: int | None) -> str | None:
+    """The short name; None for no project, or for one that was deleted."""
+    return session.scalar(select(tables.Project.slug).where(tables.Project.id == project_id))
+
+
+def slugs(session: Session, visible: Collection[int] | None = None) -> dict[str, int]:
+    """Number by short name; `visible`: only these numbers."""
+    found = session.execute(select(tables.Project.slug, tables.Project.id))
+    return {slug: number for slug, number in found if visible is None or number in visible}
 
 
 def list_projects(session: Session) -> list[tables.Project]:

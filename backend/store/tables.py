@@ -318,3 +318,66 @@ class Artifact(Base):
     manifest: Mapped[dict[str, Any]]  # file → sha256 and bytes
     bytes: Mapped[int] = mapped_column(BigInteger)
     created_at: Mapped[datetime] = mapped_column(default=now)
+
+
+# ---------------------------------------------------------------- people and what they may do
+class User(Base):
+    __tablename__ = "user"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(64), unique=True)
+    password: Mapped[str | None] = mapped_column(String(200))  # argon2 hash; None: comes in through OIDC only
+    subject: Mapped[str | None] = mapped_column(String(300), unique=True)  # OIDC: issuer and subject
+    active: Mapped[bool] = mapped_column(default=True)
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    __table_args__ = ({"sqlite_autoincrement": True},)  # a number that is free again must not inherit anything
+
+
+class Right(Base):
+    """What a user may do in one project; without a project: in every one, and outside of them."""
+
+    __tablename__ = "right"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("user.id", ondelete="CASCADE"))
+    project_id: Mapped[int | None] = mapped_column(ForeignKey("project.id", ondelete="CASCADE"))
+    role: Mapped[str] = mapped_column(String(10))
+    __table_args__ = (UniqueConstraint("user_id", "project_id"),)
+
+
+class Login(Base):
+    """One browser that somebody logged in with. Of the cookie only its sha256 is kept."""
+
+    __tablename__ = "login"
+    digest: Mapped[str] = mapped_column(String(64), primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("user.id", ondelete="CASCADE"))
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    expires_at: Mapped[datetime]
+    __table_args__ = (Index("ix_login_user", "user_id"),)
+
+
+class Token(Base):
+    """A key for a program, never worth more than its owner. Of the key only its sha256 is kept."""
+
+    __tablename__ = "token"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("user.id", ondelete="CASCADE"))
+    name: Mapped[str] = mapped_column(String(100))
+    digest: Mapped[str] = mapped_column(String(64), unique=True)
+    role: Mapped[str] = mapped_column(String(10))  # the most it allows
+    project_id: Mapped[int | None] = mapped_column(ForeignKey("project.id", ondelete="CASCADE"))
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    expires_at: Mapped[datetime]
+    revoked_at: Mapped[datetime | None]
+
+
+class Audit(Base):
+    """Who changed what. Append-only; it outlives users and projects, so it refers to them by name."""
+
+    __tablename__ = "audit"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    at: Mapped[datetime] = mapped_column(default=now)
+    who: Mapped[str] = mapped_column(String(100))
+    action: Mapped[str] = mapped_column(String(100))
+    subject: Mapped[str] = mapped_column(String(200))
+    project: Mapped[str | None] = mapped_column(String(100))
+    status: Mapped[int]  # of the answer; 0 from the command line
+    __table_args__ = (Index("ix_audit_project", "project", "id"),)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from html import escape
+
 import streamlit as st
 
 from frontend import address, api, pages
@@ -76,8 +78,21 @@ def header(path: str) -> None:
         st.session_state["chosen_project"] = project
         if project is not None:
             _stepper(project.steps, path)
+        _account(project)
     if project is not None and path not in ("projects",):
         _next_line(project.steps, path)
+
+
+def _account(project: ProjectDetail | None) -> None:
+    """Who is logged in, what they may do here, and the way out; nothing where nobody needs to log in."""
+    who = api.me()
+    if not who.login:
+        return
+    role = api.role(project.slug if project else None)
+    text = escape(f"{who.name} · {role.value}" if role else who.name)
+    st.html(
+        f'<a class="us-account" href="/logout" target="_self" title="Log out">{text} · Log out</a>', width="content"
+    )
 
 
 def _stepper(steps: list[Step], path: str) -> None:

@@ -96,20 +96,20 @@ def test_foreign_names_and_pages_are_refused(shared: House) -> None:
     assert shared.http.get("/api/v1/projects", headers={"Host": "localhost"}).status_code == 200
 
 
-def test_a_port_in_use_is_said_before_anything_starts() -> None:
+def test_a_port_in_use_is_said_before_anything_starts(empty: House) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
         with pytest.raises(ConflictError, match=f"another program.*--port {port + 1}"):
-            check_address("127.0.0.1", port)
-    check_address("127.0.0.1", port)
+            check_address(empty.store, "127.0.0.1", port)
+    check_address(empty.store, "127.0.0.1", port)
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.5", "::", "example.org"])
-def test_it_listens_on_this_machine_only(host: str) -> None:
-    with pytest.raises(SettingsError, match="no login"):
-        check_address(host, 8501)
+def test_without_users_it_listens_on_this_machine_only(empty: House, host: str) -> None:
+    with pytest.raises(SettingsError, match=r"no users yet.*unskew user add"):
+        check_address(empty.store, host, 8501)
 
 
 def test_the_web_process_never_imports_torch(tmp_path: Path) -> None:
@@ -125,7 +125,7 @@ assert not heavy, heavy
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, timeout=120)
 
 
-def test_api_and_dashboard_answer_on_one_port(tmp_path: Path) -> None:
+def test_api_and_dashboard_answer_on_one_port(empty: House, tmp_path: Path) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -144,7 +144,7 @@ serve(Store.open({str(tmp_path / "data")!r}), "127.0.0.1", {port})
             assert httpx.get(f"http://127.0.0.1:{port}/_stcore/health", trust_env=False).status_code == 200
             problem(httpx.get(f"http://127.0.0.1:{port}/api/v1/nothing", trust_env=False), 404)
             with pytest.raises(ConflictError, match="another Unskew"):
-                check_address("127.0.0.1", port)
+                check_address(empty.store, "127.0.0.1", port)
     finally:
         server.terminate()
         assert server.wait(20) in (0, -15)
@@ -185,6 +185,8 @@ GIVEN: dict[str, Any] = {
     "score_set_id": "{score_set_id}",
     "prune_set_id": "{prune_set_id}",
     "report_id": "{report_id}",
+    "user_name": "{user_name}",
+    "token_id": "{token_id}",
     "kind": JobKind.TRAIN,
 }
 BODIES: dict[type, BaseModel] = {
@@ -192,6 +194,8 @@ BODIES: dict[type, BaseModel] = {
     api.GroupSetCreate: api.GroupSetCreate(name="x"),
     api.LabelBatch: api.LabelBatch(labels=[api.LabelWrite(key="12345678", example_id=1)]),
     api.PruneCreate: api.PruneCreate(rule=PruneRule.STAR),
+    api.UserCreate: api.UserCreate(name="x", password="0123456789"),
+    api.TokenCreate: api.TokenCreate(name="x"),
 }
 
 

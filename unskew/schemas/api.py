@@ -19,6 +19,7 @@ from unskew.schemas.enums import (
     Layout,
     Method,
     PruneRule,
+    Role,
     Split,
     Verdict,
     WeightRule,
@@ -475,3 +476,77 @@ class Report(Body):
     size_bytes: int
     revoked: bool
     created_at: datetime
+
+
+# ---------------------------------------------------------------- people
+class Me(Body):
+    """Who asks, and what they may do."""
+
+    name: str
+    role: Role | None  # in every project, and outside of them
+    projects: dict[str, Role]  # short name → the role there, for projects with a role of their own
+    login: bool  # came with a browser's login, and can log out
+    admin_page: bool
+
+
+class UserCreate(Body):
+    name: str = Field(min_length=1, max_length=64, pattern=r"^[\w.@+-]+$")
+    password: str = Field(min_length=10, max_length=1024)
+    role: Role | None = None  # None: nothing until a right is given
+    project: str | None = None  # None: in every project
+
+
+class UserPatch(Body):
+    """What is left out stays. A new password and `active = false` end every login."""
+
+    password: str | None = Field(None, min_length=10, max_length=1024)
+    active: bool | None = None
+
+
+class RightWrite(Body):
+    """A role in a project (None: in every one); role None takes it away."""
+
+    project: str | None = None
+    role: Role | None = None
+
+
+class User(Body):
+    name: str
+    active: bool
+    role: Role | None  # in every project
+    projects: dict[str, Role]
+    created_at: datetime
+
+
+class TokenCreate(Body):
+    """A key for a program of mine, with at most this role, for at most this long."""
+
+    name: str = Field(min_length=1, max_length=100)
+    role: Role = Role.VIEWER
+    project: str | None = None  # None: wherever I may
+    days: int = Field(90, ge=1, le=366)
+
+
+class Token(Body):
+    id: int
+    name: str
+    user: str
+    role: Role
+    project: str | None
+    created_at: datetime
+    expires_at: datetime
+    revoked: bool
+
+
+class TokenMade(Token):
+    key: str  # shown this once; send it as Authorization: Bearer KEY
+
+
+class AuditLine(Body):
+    id: int
+    at: datetime
+    who: str
+    action: str
+    subject: str
+    project: str | None
+    status: int

@@ -128,3 +128,16 @@ class PreviewPart(StrEnum):
     ABOVE_ZERO = "above_zero"  # T just above 0
     MOST_POSITIVE = "most_positive"  # help most
     AT_K = "at_k"  # the last that go and the first that stay
+
+
+class Role(StrEnum):
+    """What somebody may do in a project, each with all of the ones before."""
+
+    VIEWER = "viewer"  # look, download
+    LABELER = "labeler"  # label
+    EDITOR = "editor"  # start and stop jobs, make and change groups, prune sets, reports
+    ADMIN = "admin"  # delete; in every project: import, users, tokens, the audit log
+
+    def includes(self, needed: Role) -> bool:
+        order = list(Role)
+        return order.index(self) >= order.index(needed)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from backend.api.deps import StoreDep
+from backend.api.rights import VIEWER
 from backend.services import compare as compare_service
 from backend.services import flips as flip_service
 from unskew.schemas import api
@@ -13,7 +14,7 @@ from unskew.schemas.enums import Split
 router = APIRouter(prefix="/projects/{slug}", tags=["compare"])
 
 
-@router.get("/compare")
+@router.get("/compare", dependencies=[VIEWER])
 def compare(
     store: StoreDep,
     slug: str,
@@ -25,7 +26,7 @@ def compare(
     return compare_service.compare(store, slug, split=split, attribute=attribute, group_set_id=group_set)
 
 
-@router.get("/flips")
+@router.get("/flips", dependencies=[VIEWER])
 def flips(store: StoreDep, slug: str, before_run: int, after_run: int, split: Split = Split.TEST) -> api.Flips:
     """Examples that one run gets wrong and the other right."""
     return flip_service.flips(store, slug, before_run=before_run, after_run=after_run, split=split)

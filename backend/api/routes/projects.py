@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from backend.api.deps import StoreDep
+from backend.api.rights import ADMIN, VIEWER, Who
 from backend.services import jobs, projects
 from unskew.schemas import api
 from unskew.schemas.params import ImportParams
@@ -14,13 +15,13 @@ from unskew.schemas.params import ImportParams
 router = APIRouter(prefix="/projects", tags=["projects"])
 
 
-@router.get("")
-def list_projects(store: StoreDep) -> list[api.Project]:
-    """Every project, newest first."""
-    return projects.list_projects(store)
+@router.get("", dependencies=[VIEWER])
+def list_projects(store: StoreDep, who: Who) -> list[api.Project]:
+    """Every project that one may see, newest first."""
+    return projects.list_projects(store, visible=who.visible)
 
 
-@router.post("/check")
+@router.post("/check", dependencies=[ADMIN])
 def check(
     params: ImportParams, decode: Annotated[bool, Query(description="read every image too")] = False
 ) -> api.ImportCheck:
@@ -28,31 +29,31 @@ def check(
     return projects.check(params, decode=decode)
 
 
-@router.post("", status_code=202)
+@router.post("", status_code=202, dependencies=[ADMIN])
 def import_project(store: StoreDep, params: ImportParams) -> api.Job:
     """Register a project: check every row, then write all of them or none."""
     return jobs.start_import(store, params)
 
 
-@router.get("/{slug}")
+@router.get("/{slug}", dependencies=[VIEWER])
 def get(store: StoreDep, slug: str) -> api.ProjectDetail:
     """One project with its counts and how far it is."""
     return projects.get(store, slug)
 
 
-@router.delete("/{slug}", status_code=204)
+@router.delete("/{slug}", status_code=204, dependencies=[ADMIN])
 def delete(store: StoreDep, slug: str) -> None:
     """Delete a project with its labels and results."""
     projects.delete(store, slug)
 
 
-@router.get("/{slug}/runs")
+@router.get("/{slug}/runs", dependencies=[VIEWER])
 def runs(store: StoreDep, slug: str) -> list[api.Run]:
     """Every training run, oldest first."""
     return projects.runs_list(store, slug)
 
 
-@router.get("/{slug}/attributions")
+@router.get("/{slug}/attributions", dependencies=[VIEWER])
 def attributions(store: StoreDep, slug: str) -> list[api.Attribution]:
     """Every attribution, newest first."""
     return projects.attributions_list(store, slug)

@@ -8,6 +8,7 @@ from fastapi import APIRouter
 from fastapi.responses import HTMLResponse, Response
 
 from backend.api.deps import StoreDep, attachment
+from backend.api.rights import EDITOR, VIEWER
 from backend.services import reports
 from backend.services.downloads import Download
 from unskew.schemas import api
@@ -25,31 +26,31 @@ PAGE_HEADERS = {
 }
 
 
-@router.post("/projects/{slug}/reports", status_code=201)
+@router.post("/projects/{slug}/reports", status_code=201, dependencies=[EDITOR])
 def create(store: StoreDep, slug: str, wanted: api.ReportCreate) -> api.Report:
     """Freeze everything as it is now."""
     return reports.create(store, slug, wanted)
 
 
-@router.get("/projects/{slug}/reports")
+@router.get("/projects/{slug}/reports", dependencies=[VIEWER])
 def list_reports(store: StoreDep, slug: str) -> list[api.Report]:
     """Reports, newest first."""
     return reports.list_reports(store, slug)
 
 
-@router.get("/reports/{report_id}")
+@router.get("/reports/{report_id}", dependencies=[VIEWER])
 def get(store: StoreDep, report_id: int) -> api.Report:
     """One report."""
     return reports.get(store, report_id)
 
 
-@router.post("/reports/{report_id}/revoke")
+@router.post("/reports/{report_id}/revoke", dependencies=[EDITOR])
 def revoke(store: StoreDep, report_id: int) -> api.Report:
     """Close the view-only link for good."""
     return reports.revoke(store, report_id)
 
 
-@router.get("/reports/{report_id}/download", response_class=Response)
+@router.get("/reports/{report_id}/download", response_class=Response, dependencies=[VIEWER])
 def download(store: StoreDep, report_id: int, format: Literal["html", "json"] = "html") -> Response:
     """One file that works offline, or the frozen figures."""
     if format == "json":

@@ -7,6 +7,7 @@ import platform
 from fastapi import APIRouter
 
 from backend.api.deps import StoreDep
+from backend.api.rights import VIEWER
 from backend.services import jobs
 from unskew import __version__
 from unskew.schemas import api
@@ -14,13 +15,13 @@ from unskew.schemas import api
 router = APIRouter(tags=["server"])
 
 
-@router.get("/health")
+@router.get("/health", dependencies=[VIEWER])
 def health(store: StoreDep) -> api.Health:
     """Whether the server answers, and whether a worker would take a job."""
     return jobs.health(store)
 
 
-@router.get("/version")
+@router.get("/version", dependencies=[VIEWER])
 def version() -> api.Version:
     """What is running."""
     return api.Version(unskew=__version__, python=platform.python_version(), api="v1")

@@ -1,0 +1,166 @@
+"""Users, their rights, logins and tokens, and the audit log."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.orm import Session
+
+from backend.auth import passwords
+from backend.auth.identity import Identity
+from backend.store import tables
+from unskew.errors import ConflictError, NotFoundError
+from unskew.schemas.enums import Role
+
+LOGIN_DAYS = 7
+LOGIN, TOKEN = "unskew_login", "unskew_token"  # prefixes of keys
+
+
+def any_user(session: Session) -> bool:
+    """Whether people must log in."""
+    return session.scalar(select(tables.User.id).limit(1)) is not None
+
+
+def user(session: Session, name: str) -> tables.User:
+    row = session.scalar(select(tables.User).where(tables.User.name == name))
+    if row is None:
+        raise NotFoundError(f"There is no user {name!r}.", fix="`unskew user list` names them.")
+    return row
+
+
+def list_users(session: Session) -> list[tables.User]:
+    return list(session.scalars(select(tables.User).order_by(tables.User.name)))
+
+
+def add_user(session: Session, name: str, password: str | None, *, subject: str | None = None) -> tables.User:
+    if session.scalar(select(tables.User.id).where(tables.User.name == name)) is not None:
+        raise ConflictError(f"There is a user {name!r} already.", fix="Choose another name.")
+    row = tables.User(name=name, password=None if password is None else passwords.hashed(password), subject=subject)
+    session.add(row)
+    session.flush()
+    return row
+
+
+def rights(session: Session, user_id: int) -> dict[int | None, Role]:
+    """Role by project number; None: in every project."""
+    found = session.scalars(select(tables.Right).where(tables.Right.user_id == user_id))
+    return {row.project_id: Role(row.role) for row in found}
+
+
+def grant(session: Session, user_id: int, project_id: int | None, role: Role | None) -> None:
+    """Give a role in a project (None: everywhere) in place of the one before; None takes it away."""
+    right = tables.Right
+    where = right.project_id.is_(None) if project_id is None else right.project_id == project_id
+    session.execute(delete(right).where(right.user_id == user_id, where))
+    if role is not None:
+        session.add(right(user_id=user_id, project_id=project_id, role=role))
+    session.flush()
+
+
+def n_admins(session: Session) -> int:
+    """Active users that may do everything and can log in."""
+    query = select(func.count(func.distinct(tables.User.id))).join(tables.Right)
+    return (
+        session.scalar(
+            query.where(
+                tables.User.active.is_(True), tables.Right.project_id.is_(None), tables.Right.role == Role.ADMIN
+            )
+        )
+        or 0
+    )
+
+
+# ---------------------------------------------------------------- logins and tokens
+def log_in(session: Session, row: tables.User) -> str:
+    """A new login; its key is told once, here."""
+    session.execute(delete(tables.Login).where(tables.Login.expires_at < _now()))
+    key = passwords.key(LOGIN)
+    ends = _now() + timedelta(days=LOGIN_DAYS)
+    session.add(tables.Login(digest=passwords.digest(key), user_id=row.id, expires_at=ends))
+    return key
+
+
+def log_out(session: Session, key: str) -> None:
+    session.execute(delete(tables.Login).where(tables.Login.digest == passwords.digest(key)))
+
+
+def end_logins(session: Session, user_id: int) -> None:
+    """Close every browser of a user: the password changed, or the user left."""
+    session.execute(delete(tables.Login).where(tables.Login.user_id == user_id))
+
+
+def add_token(
+    session: Session, owner: tables.User, name: str, role: Role, project_id: int | None, days: int
+) -> tuple[tables.Token, str]:
+    """A new token and its key, which is told once, here."""
+    key = passwords.key(TOKEN)
+    ends = _now() + timedelta(days=days)
+    row = tables.Token(
+        user_id=owner.id, name=name, digest=passwords.digest(key), role=role, project_id=project_id, expires_at=ends
+    )
+    session.add(row)
+    session.flush()
+    return row, key
+
+
+def list_tokens(session: Session, user_id: int | None = None) -> list[tuple[tables.Token, str, str | None]]:
+    """(token, its owner's name, its project's slug), newest first; of one user or of all."""
+    query = (
+        select(tables.Token, tables.User.name, tables.Project.slug)
+        .join(tables.User, tables.User.id == tables.Token.user_id)
+        .outerjoin(tables.Project, tables.Project.id == tables.Token.project_id)
+        .order_by(tables.Token.id.desc())
+    )
+    if user_id is not None:
+        query = query.where(tables.Token.user_id == user_id)
+    return [(row, name, slug) for row, name, slug in session.execute(query)]
+
+
+def revoke_token(session: Session, token_id: int) -> None:
+    token = tables.Token
+    session.execute(update(token).where(token.id == token_id, token.revoked_at.is_(None)).values(revoked_at=_now()))
+
+
+def identify(session: Session, key: str) -> Identity | None:
+    """Whose login or token this is; None when it is none, has ended, or its owner was switched off."""
+    digest = passwords.digest(key)
+    if key.startswith(LOGIN):
+        login = session.get(tables.Login, digest)
+        return None if login is None or login.expires_at <= _now() else _identity(session, login.user_id, login=True)
+    if not key.startswith(TOKEN):
+        return None
+    token = session.scalar(select(tables.Token).where(tables.Token.digest == digest))
+    if token is None or token.revoked_at is not None or token.expires_at <= _now():
+        return None
+    owner = _identity(session, token.user_id, login=False)
+    return None if owner is None else owner.limited(Role(token.role), token.project_id)
+
+
+def _identity(session: Session, user_id: int, *, login: bool) -> Identity | None:
+    row = session.get(tables.User, user_id)
+    if row is None or not row.active:
+        return None
+    return Identity(row.name, rights(session, row.id), row.id, login)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+# ---------------------------------------------------------------- who changed what
+def record(
+    session: Session, who: str, action: str, subject: str = "", *, project: str | None = None, status: int = 0
+) -> None:
+    """One line of the audit log."""
+    session.add(tables.Audit(who=who[:100], action=action[:100], subject=subject[:200], project=project, status=status))
+
+
+def audit(session: Session, *, project: str | None = None, before: int | None = None, limit: int) -> list[tables.Audit]:
+    """Newest first; `before`: only lines older than this number."""
+    query = select(tables.Audit).order_by(tables.Audit.id.desc()).limit(limit)
+    if project is not None:
+        query = query.where(tables.Audit.project == project)
+    if before is not None:
+        query = query.where(tables.Audit.id < before)
+    return list(session.scalars(query))
