@@ -11,6 +11,7 @@ from torch.func import functional_call, grad, vmap
 from unskew.attribution.margins import margin
 from unskew.attribution.passes import (
     Collector,
+    NameOf,
     OnStep,
     Pixels,
     Preprocess,
@@ -19,7 +20,6 @@ from unskew.attribution.passes import (
     checked_margin,
     evaluation_mode,
     logits_of,
-    starts,
     trainable,
 )
 from unskew.attribution.records import Features
@@ -38,6 +38,8 @@ def featurize_exact(
     params: AttributeParams | None = None,
     device: str | torch.device = "cpu",
     preprocess: Preprocess | None = None,
+    rows: tuple[int, int] | None = None,
+    name: NameOf | None = None,
     on_step: OnStep | None = None,
     should_stop: ShouldStop | None = None,
 ) -> Features:
@@ -53,15 +55,16 @@ def featurize_exact(
     """
     params = params or AttributeParams()
     place = torch.device(device)
-    split = Split(pixels, label, preprocess, place)
-    names = [name for name, _ in trainable(model)]
-    width = sum(p.numel() for _, p in trainable(model))
+    split = Split(pixels, label, preprocess, place, name)
+    chosen = trainable(model, params.grad_wrt)
+    names, width = [name for name, _ in chosen], sum(p.numel() for _, p in chosen)
+    first, last = rows or (0, len(split))
     if len(split) * width > _LIMIT:
         raise SettingsError(
             f"{len(split)} whole gradients of {width} parameters are {len(split) * width * 4 / 1024**3:.0f} GiB.",
             fix="Use engine 'factored'.",
         )
-    collector = Collector(len(split), width)
+    collector = Collector(last - first, width, params.storage)
     with evaluation_mode(model, place):
         tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
         weights = {name: tensors[name].detach() for name in names}
@@ -72,13 +75,12 @@ def featurize_exact(
             return margin(logits, y[None])[0]
 
         each = vmap(grad(f), in_dims=(None, 0, 0))
-        batch_size = max(1, min(params.batch_size, _BATCH_LIMIT // width))
-        for start in starts(len(split), batch_size, on_step, should_stop):
-            x, y = split.rows(start, start + batch_size)
+        batch_size = max(1, min(params.batch_size or 256, _BATCH_LIMIT // width))
+        for batch in split.batches(batch_size, rows, on_step, should_stop):
             with torch.no_grad():
-                logits = logits_of(model, x, y, start)
-                margins = checked_margin(logits, y, start)
-            found = each(weights, x, y)
-            phi = torch.cat([found[name].reshape(len(x), -1) for name in names], dim=1)
-            collector.put(start, phi, logits, margins)
+                logits = logits_of(model, batch)
+                margins = checked_margin(logits, batch)
+            found = each(weights, batch.x, batch.label)
+            phi = torch.cat([found[name].reshape(len(batch), -1) for name in names], dim=1)
+            collector.put(batch, phi, logits, margins)
     return collector.features(1.0)

@@ -14,29 +14,34 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, Literal
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import nn
 
-from unskew.attribution.layers import Backward, Tap, direct_parameters, tap_for
+from unskew.attribution.attention import projections_of, spelled_out
+from unskew.attribution.layers import Backward, Contributions, Tap, direct_parameters, linear_tap, tap_for
 from unskew.attribution.passes import (
+    Batch,
     Collector,
+    NameOf,
     OnStep,
     Pixels,
     Preprocess,
     ShouldStop,
     Split,
+    automatic_batch_size,
     checked_margin,
     evaluation_mode,
     logits_of,
-    starts,
+    saved_bytes,
     trainable,
 )
-from unskew.attribution.projections import Layout, identity_layout, random_layout
+from unskew.attribution.projections import Layout, identity_layout, random_layout, side_for
 from unskew.attribution.records import Features, UncoveredParametersWarning
 from unskew.errors import ModelError
 from unskew.schemas.params import AttributeParams
@@ -58,10 +63,12 @@ def featurize(
     projections: Literal["random", "identity"] = "random",
     device: str | torch.device = "cpu",
     preprocess: Preprocess | None = None,
+    rows: tuple[int, int] | None = None,
+    name: NameOf | None = None,
     on_step: OnStep | None = None,
     should_stop: ShouldStop | None = None,
 ) -> Features:
-    """Gradient features φ of the margin for every example of a split.
+    """Gradient features φ of the margin for every example of a split, or for some consecutive rows of it.
 
     Parameters with requires_grad count, others learn from no example. The model's modes, flags and device are restored.
 
@@ -69,78 +76,96 @@ def featurize(
         model: loaded with one checkpoint.
         pixels: uint8 (n, 3, size, size), possibly memory-mapped; or a tensor that `preprocess` understands.
         label: int64 (n,).
-        params: projection sizes and batch size.
+        params: projection sizes, parameters to differentiate by, storage, precision, batch size.
         seed: of the projections; train and targets of one checkpoint need the same, two checkpoints different ones.
         projections: "identity" keeps whole gradients, in the order of `model.named_parameters()`: for small models.
         preprocess: batch as stored → the model's input; None: `unskew.models.preprocess` for uint8, else nothing.
-        on_step: called with (rows done, n).
+        rows: (first, last + 1). Chunks that are multiples of the batch size have the bits of one call over all rows.
+        name: position → what messages call that example; None: "row 7".
+        on_step: called with (rows done, rows).
     Returns:
-        phi float32 (n, p). Linear, Conv1d/2d/3d, Embedding, Batch-, Instance-, Group-, Layer- and RMSNorm are covered.
+        phi (n, p). Linear, Conv1d/2d/3d, Embedding, MultiheadAttention, Batch-, Instance-, Group-, Layer- and RMSNorm
+            are covered.
     Raises:
-        ModelError: margins not finite (the row is named), logits of a wrong shape, no trainable parameter,
-            or none that is covered.
-        DataError: lengths differ, a label out of range, an empty split.
+        ModelError: margins not finite (the example is named), logits of a wrong shape, no trainable parameter, or none
+            that is covered; a model that stays in training mode, is random, or mixes the examples of a batch.
+        DataError: lengths differ, a label missing or out of range, an empty split.
+        SettingsError: `grad_wrt` matches nothing.
         Stopped: should_stop() said so.
     Source: Choe et al. 2024 (LoGra) for Linear; convolutions, groups, shared parameters and norm layers are ours and
         tested against `torch.func`.
     """
     params = params or AttributeParams()
     place = torch.device(device)
-    split = Split(pixels, label, preprocess, place)
-    wanted = trainable(model)
+    split = Split(pixels, label, preprocess, place, name)
+    wanted = trainable(model, params.grad_wrt)
+    first, last = rows or (0, len(split))
     with evaluation_mode(model, place):
         for parameter in model.parameters():
             parameter.requires_grad_(False)
         split.use_fastest_layout(model)
-        within_reach = _reachable(model, wanted)
-        if projections == "identity":
-            layout = identity_layout(within_reach)
-        else:
-            layout = random_layout(
-                within_reach, k_cols=params.projection_in, k_rows=params.projection_out, seed=seed, device=place
-            )
-        layout, covered = _checked_layout(model, layout, wanted, split)
-        collector = Collector(len(split), layout.width)
-        with _Recorder(model, layout) as recorder:
-            for start in starts(len(split), params.batch_size, on_step, should_stop):
-                x, y = split.rows(start, start + params.batch_size)
-                collector.put(start, *recorder.run(model, x, y, start))
+        layout = _layout(model, wanted, params, projections, seed, place)
+        layout, covered, bytes_per_example = _checked_layout(model, layout, wanted, split)
+        size = params.batch_size or automatic_batch_size(bytes_per_example, place)
+        collector = Collector(last - first, layout.width, params.storage)
+        with _Recorder(model, layout, mixed=params.mixed_precision) as recorder:
+            for batch in split.batches(size, rows, on_step, should_stop):
+                for part, found in _halving(recorder, batch):
+                    collector.put(part, *found)
     return collector.features(covered)
 
 
-def _reachable(model: nn.Module, wanted: list[tuple[str, nn.Parameter]]) -> list[tuple[str, nn.Parameter]]:
-    """Of the wanted parameters those that belong to a layer of a known kind, in the same order."""
+def _layout(
+    model: nn.Module,
+    wanted: list[tuple[str, nn.Parameter]],
+    params: AttributeParams,
+    projections: Literal["random", "identity"],
+    seed: int,
+    place: torch.device,
+) -> Layout:
+    """Slots for those of the wanted parameters that belong to a layer of a known kind, in the same order."""
     known = {id(p) for module in model.modules() if tap_for(module) for p in direct_parameters(module)}
-    return [(name, p) for name, p in wanted if id(p) in known]
+    known |= {id(p) for module in model.modules() for p in projections_of(module)}
+    reachable = [(name, p) for name, p in wanted if id(p) in known]
+    if projections == "identity":
+        return identity_layout(reachable)
+    k_cols, k_rows = params.projection_in, params.projection_out
+    if params.projection_dim is not None:
+        k_cols = k_rows = side_for(reachable, params.projection_dim)
+    return random_layout(reachable, k_cols=k_cols, k_rows=k_rows, seed=seed, device=place)
+
+
+Found = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 
 
 class _Recorder:
     """Hooks on every known layer while it is open; `run` gives a batch's features."""
 
-    def __init__(self, model: nn.Module, layout: Layout) -> None:
+    def __init__(self, model: nn.Module, layout: Layout, *, mixed: bool = False) -> None:
         self._layout = layout
         self._phi = torch.empty(0)
-        self._handles: list[torch.utils.hooks.RemovableHandle] = []
+        self._open = ExitStack()
         self._model = model
+        self._mixed = mixed
 
     def __enter__(self) -> _Recorder:
+        self._open.enter_context(spelled_out(self._model, self._project))
         for module in self._model.modules():
             tap = tap_for(module)
             if tap is not None and any(self._layout.of(p) for p in direct_parameters(module)):
-                self._handles.append(module.register_forward_hook(self._hook(tap), with_kwargs=True))
+                handle = module.register_forward_hook(self._hook(tap), with_kwargs=True)
+                self._open.callback(handle.remove)
         return self
 
     def __exit__(self, *_: object) -> None:
-        for handle in self._handles:
-            handle.remove()
+        self._open.close()
 
-    def run(
-        self, model: nn.Module, x: torch.Tensor, label: torch.Tensor, start: int
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Features (n, p), logits (n, n_classes) and margins (n,) of one batch; `start` is its first row."""
-        self._phi = torch.zeros(len(x), self._layout.width, device=x.device)
-        logits = logits_of(model, x, label, start)
-        f = checked_margin(logits, label, start)
+    def run(self, batch: Batch) -> Found:
+        """Features (n, p), logits (n, n_classes) and margins (n,) of one batch."""
+        self._phi = torch.zeros(len(batch), self._layout.width, device=batch.x.device)
+        with torch.autocast(batch.x.device.type, dtype=torch.bfloat16, enabled=self._mixed):
+            logits = logits_of(self._model, batch)
+        f = checked_margin(logits.float(), batch)
         if f.requires_grad:
             torch.autograd.backward(f.sum())
         return self._phi, logits, f
@@ -153,21 +178,38 @@ class _Recorder:
                 return None  # no gradient comes back, or not one row (or m rows) an example: the check notices
             with torch.no_grad():
                 backward = tap(module, x, n, self._layout)
-            if output.requires_grad:
-                self._meet(output, backward)
-                return None
-            # The first layer that a gradient must reach. The copy may be changed in place, which a leaf may not.
-            output = output.detach().requires_grad_().clone()
-            self._meet(output, backward)
-            return output
+            return self._meet(output, backward)
 
         return hook
 
-    def _meet(self, output: torch.Tensor, backward: Backward) -> None:
-        """Add the layer's share when the gradient at its output is known.
+    def _project(
+        self, x: torch.Tensor, weight: torch.Tensor, rows: slice, bias: torch.Tensor | None, bias_rows: slice
+    ) -> torch.Tensor:
+        """x Wᵀ + b for some rows of an attention layer's packed W and b, watched as a Linear layer is."""
+        y, n = F.linear(x, weight[rows], None if bias is None else bias[bias_rows]), len(self._phi)
+        slots = self._layout.slots
+        of_weight, of_bias = slots.get(id(weight)), slots.get(id(bias))
+        if not torch.is_grad_enabled() or len(x) % n or (of_weight is None and of_bias is None):
+            return y
+        with torch.no_grad():
+            by_weight, by_bias = linear_tap(of_weight, None, x, n), linear_tap(None, of_bias, x, n)
+
+        def backward(g: torch.Tensor) -> Contributions:
+            yield from by_weight(F.pad(g, (rows.start, len(weight) - rows.stop)))
+            if bias is not None:
+                yield from by_bias(F.pad(g, (bias_rows.start, len(bias) - bias_rows.stop)))
+
+        return self._meet(y, backward)
+
+    def _meet(self, output: torch.Tensor, backward: Backward) -> torch.Tensor:
+        """Add the layer's share when the gradient at its output is known; returns the output to go on with.
 
         A tensor hook, because it is about the output as it is now: an in-place ReLU after it does not matter.
         """
+
+        if not output.requires_grad:
+            # The first layer that a gradient must reach. The copy may be changed in place, which a leaf may not.
+            output = output.detach().requires_grad_().clone()
 
         def on_gradient(g: torch.Tensor) -> None:
             with torch.no_grad():
@@ -175,21 +217,48 @@ class _Recorder:
                     self._phi[:, slot.columns] += part
 
         output.register_hook(on_gradient)  # type: ignore[no-untyped-call]
+        return output
+
+
+def _halving(recorder: _Recorder, batch: Batch) -> Iterator[tuple[Batch, Found]]:
+    """A batch's features; where memory runs out, those of its halves.
+
+    Raises:
+        ModelError: not even one example fits.
+    """
+    try:
+        found = recorder.run(batch)
+    except torch.OutOfMemoryError as error:
+        if len(batch) == 1:
+            raise ModelError(
+                "One example does not fit into the device's memory.", fix="Use another device, or a smaller model."
+            ) from error
+        found = None
+    if found is not None:
+        yield batch, found
+        return
+    middle = len(batch) // 2
+    for part in (batch.part(0, middle), batch.part(middle, len(batch))):
+        yield from _halving(recorder, part)
 
 
 def _checked_layout(
     model: nn.Module, layout: Layout, wanted: list[tuple[str, nn.Parameter]], split: Split
-) -> tuple[Layout, float]:
-    """Leave out parameters whose features are not their gradients; also the share of parameters covered.
+) -> tuple[Layout, float, float]:
+    """Leave out parameters whose features are not their gradients.
 
+    Returns:
+        the layout, the share of parameters covered, and the bytes that a forward pass keeps for one example.
     Raises:
-        ModelError: nothing is left.
+        ModelError: nothing is left; or the margins of the examples depend on chance or on each other.
     """
     n = min(_CHECK_ROWS, len(split))
-    x, label = split.rows(0, n)
-    with _Recorder(model, layout) as recorder:
-        phi, _, _ = recorder.run(model, x, label, 0)
-    exact = [_gradients(model, [p for _, p in wanted], x[i : i + 1], label[i : i + 1], i) for i in range(n)]
+    batch = split.rows(0, n)
+    with _Recorder(model, layout) as recorder, saved_bytes() as kept:
+        phi, _, together = recorder.run(batch)
+    singles = [_gradients(model, [p for _, p in wanted], batch.part(i, i + 1)) for i in range(n)]
+    exact = [gradients for gradients, _ in singles]
+    _check_independent(model, together.detach(), torch.cat([f for _, f in singles]), batch)
     used = {name for j, (name, _) in enumerate(wanted) if any(row[j] is not None for row in exact)}
     left_out = {name for name in used if name not in {slot.name for slot in layout.slots.values()}}
     for j, (name, parameter) in enumerate(wanted):
@@ -211,7 +280,7 @@ def _checked_layout(
         )
     if left_out:
         _warn(left_out, missing / total)
-    return layout, 1 - missing / total
+    return layout, 1 - missing / total, kept[0] / n
 
 
 def _warn(names: set[str], share: float) -> None:
@@ -237,11 +306,23 @@ def _differentiable(parameters: list[nn.Parameter]) -> Iterator[None]:
 
 
 def _gradients(
-    model: nn.Module, parameters: list[nn.Parameter], x: torch.Tensor, label: torch.Tensor, row: int
-) -> tuple[torch.Tensor | None, ...]:
-    """One example's gradient by every parameter; None where the margin does not depend on it."""
+    model: nn.Module, parameters: list[nn.Parameter], one: Batch
+) -> tuple[tuple[torch.Tensor | None, ...], torch.Tensor]:
+    """One example's gradient by every parameter, None where the margin does not depend on it; and its margin."""
     with _differentiable(parameters):
-        f = checked_margin(logits_of(model, x, label, row), label, row)
+        f = checked_margin(logits_of(model, one), one)
         if not f.requires_grad:
-            return (None,) * len(parameters)
-        return torch.autograd.grad(f.sum(), parameters, allow_unused=True)
+            return (None,) * len(parameters), f.detach()
+        return torch.autograd.grad(f.sum(), parameters, allow_unused=True), f.detach()
+
+
+def _check_independent(model: nn.Module, together: torch.Tensor, alone: torch.Tensor, batch: Batch) -> None:
+    """Margins of the same examples in one batch and one by one must agree."""
+    wrong = (together - alone).abs() > _CHECK_TOLERANCE * (1 + alone.abs())
+    if wrong.any():
+        index, name = batch.first(wrong)
+        raise ModelError(
+            f"The margin of {name} is {float(together[index]):.4g} in a batch and {float(alone[index]):.4g} alone: "
+            f"{type(model).__name__} is random in evaluation mode, or mixes the examples of a batch.",
+            fix="Let dropout follow the module's training flag, and give batch norms running statistics.",
+        )

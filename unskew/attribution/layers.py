@@ -37,7 +37,7 @@ def tap_for(module: nn.Module) -> Tap | None:
 
 
 def direct_parameters(module: nn.Module) -> list[nn.Parameter]:
-    """A module's own weight and bias, as far as they are plain parameters (a parametrised weight is not)."""
+    """A layer's own weight and bias, as far as they are plain parameters (a parametrised weight is not)."""
     found = (module._parameters.get(name) for name in ("weight", "bias"))
     return [p for p in found if p is not None]
 
@@ -46,8 +46,8 @@ def _slots(module: nn.Module, layout: Layout) -> tuple[Slot | None, Slot | None]
     return layout.of(module._parameters.get("weight")), layout.of(module._parameters.get("bias"))
 
 
-def _linear(module: nn.Module, x: torch.Tensor, n: int, layout: Layout) -> Backward:
-    weight, bias = _slots(module, layout)
+def linear_tap(weight: Slot | None, bias: Slot | None, x: torch.Tensor, n: int) -> Backward:
+    """For y = x Wᵀ + b with features last: also what attention layers do with their packed projections."""
     a = None
     if weight is not None:
         a = x.detach().reshape(n, -1, x.shape[-1])  # (n, T, in)
@@ -61,6 +61,10 @@ def _linear(module: nn.Module, x: torch.Tensor, n: int, layout: Layout) -> Backw
             yield bias, bias.sketch(g.sum(1))
 
     return backward
+
+
+def _linear(module: nn.Module, x: torch.Tensor, n: int, layout: Layout) -> Backward:
+    return linear_tap(*_slots(module, layout), x, n)
 
 
 def _conv(module: nn.Module, x: torch.Tensor, n: int, layout: Layout) -> Backward:
@@ -83,14 +87,27 @@ def _conv(module: nn.Module, x: torch.Tensor, n: int, layout: Layout) -> Backwar
 
 def _filtered(module: _ConvNd, x: torch.Tensor, weight: Slot) -> torch.Tensor:
     """P_cols applied to every patch of x: the layer's own convolution with P_cols as filters, in every group."""
-    cols = weight.cols
-    if cols is None:
-        cols = torch.eye(weight.parameter[0].numel(), device=x.device)
-    filters = cols.to(x.dtype).reshape(len(cols), *weight.parameter.shape[1:])
-    filters = filters.repeat(module.groups, *[1] * (filters.dim() - 1))
+    cols, groups = weight.cols, module.groups
+    if weight.pointwise is not None and weight.filters is not None:  # P_cols in two stages, the first without a kernel
+        x = _pointwise(x, weight.pointwise.to(x.dtype), groups)
+        filters = weight.filters.to(x.dtype)
+    else:
+        if cols is None:
+            cols = torch.eye(weight.parameter[0].numel(), device=x.device)
+        filters = cols.to(x.dtype).reshape(len(cols), *weight.parameter.shape[1:])
+    filters = filters.repeat(groups, *[1] * (filters.dim() - 1))
     # The layer's own method, because it alone knows how stride, padding mode, dilation and groups go together.
     result: torch.Tensor = module._conv_forward(x, filters, None)
     return result
+
+
+def _pointwise(x: torch.Tensor, p: torch.Tensor, groups: int) -> torch.Tensor:
+    """p (m, channels / groups) applied to the channels of x (rows, channels, *space), group by group."""
+    m, space = len(p), x.shape[2:]
+    by_position = x.movedim(1, -1)
+    if groups == 1 and by_position.is_contiguous():  # channels last: one large product
+        return (by_position.reshape(-1, x.shape[1]) @ p.T).reshape(len(x), *space, m).movedim(-1, 1)
+    return (p @ x.reshape(len(x), groups, -1, space.numel())).reshape(len(x), groups * m, *space)
 
 
 def _positions(t: torch.Tensor, n: int, groups: int) -> torch.Tensor:
@@ -120,11 +137,9 @@ def _contract(slot: Slot, g: torch.Tensor, a: torch.Tensor) -> torch.Tensor:
         p = p.reshape(k_rows, groups, rows).transpose(0, 1)  # (groups, k_rows, rows / groups)
         return ((p @ g) @ a.transpose(2, 3)).sum(1).flatten(1)
     g, a = g[:, 0], a[:, 0]
-    if positions > rows:  # then summing over positions first is fewer operations
-        return (p @ torch.bmm(g, a.transpose(1, 2))).flatten(1)
     if positions == 1:
         return ((g[:, :, 0] @ p.T)[:, :, None] * a.reshape(n, 1, k_cols)).flatten(1)
-    return torch.bmm(p @ g, a.transpose(1, 2)).flatten(1)
+    return torch.bmm(_pointwise(g, p, 1), a.transpose(1, 2)).flatten(1)
 
 
 def _embedding(module: nn.Module, x: torch.Tensor, n: int, layout: Layout) -> Backward:
@@ -154,37 +169,70 @@ def _norm(normalise: Callable[[nn.Module, torch.Tensor], torch.Tensor], channels
 
     def tap(module: nn.Module, x: torch.Tensor, n: int, layout: Layout) -> Backward:
         weight, bias = _slots(module, layout)
-        x = x.detach()
-        version = x._version
+        x, unchanged = _kept(module, x)
 
-        def summed(t: torch.Tensor) -> torch.Tensor:  # over positions: (n, channels)
+        def summed(t: torch.Tensor) -> torch.Tensor:  # over positions: (n, *weight's shape)
             if channels_last:
-                shape = module.normalized_shape
-                return t.reshape(n, -1, *shape).sum(1).flatten(1)  # type: ignore[misc]
-            t = t.flatten(2).sum(2) if t.dim() > 2 else t
-            return t.reshape(n, -1, t.shape[1]).sum(1)
+                return t.reshape(n, -1, *module.normalized_shape).sum(1)  # type: ignore[misc]
+            return _by_channel(t, n)
 
         def backward(g: torch.Tensor) -> Contributions:
             if weight is not None:
-                if x._version != version:
-                    raise ModelError(
-                        f"The input of a {type(module).__name__} is changed in place after it was used.",
-                        fix="Make that operation out of place; training with it fails too.",
-                    )
-                yield weight, weight.sketch(summed(g * normalise(module, x)))
+                unchanged()
+                yield weight, weight.project(summed(g * normalise(module, x)))
             if bias is not None:
-                yield bias, bias.sketch(summed(g))
+                yield bias, bias.project(summed(g))
 
         return backward
 
     return tap
 
 
+def _batch_norm(module: nn.Module, x: torch.Tensor, n: int, layout: Layout) -> Backward:
+    """With running statistics x̂ = (x - μ) / σ by channel, so Σ g x̂ = (Σ g x - μ Σ g) / σ, and x̂ is never formed."""
+    assert isinstance(module, _BatchNorm)
+    mean, variance = module.running_mean, module.running_var
+    if mean is None or variance is None:  # then examples are not independent; the check of the first rows will say so
+        return _batch_norm_of_batch(module, x, n, layout)
+    weight, bias = _slots(module, layout)
+    x, unchanged = _kept(module, x)
+
+    def backward(g: torch.Tensor) -> Contributions:
+        total = _by_channel(g, n)
+        if weight is not None:
+            unchanged()
+            found = (_by_channel(g * x, n) - mean * total) * (variance + module.eps).rsqrt()
+            yield weight, weight.sketch(found)
+        if bias is not None:
+            yield bias, bias.sketch(total)
+
+    return backward
+
+
+def _by_channel(t: torch.Tensor, n: int) -> torch.Tensor:
+    """(n·m, channels, *space) → (n, channels), summed over positions."""
+    t = t.flatten(2).sum(2) if t.dim() > 2 else t
+    return t.reshape(n, -1, t.shape[1]).sum(1)
+
+
+def _kept(module: nn.Module, x: torch.Tensor) -> tuple[torch.Tensor, Callable[[], None]]:
+    """An input kept for the way back without a copy, and the check that nobody changed it meanwhile."""
+    x = x.detach()
+    version = x._version
+
+    def unchanged() -> None:
+        if x._version != version:
+            raise ModelError(
+                f"The input of a {type(module).__name__} is changed in place after it was used.",
+                fix="Make that operation out of place; training with it fails too.",
+            )
+
+    return x, unchanged
+
+
 def _batch_norm_hat(module: nn.Module, x: torch.Tensor) -> torch.Tensor:
     assert isinstance(module, _BatchNorm)
-    if module.running_mean is None:  # then examples are not independent; the check of the first rows will say so
-        return F.batch_norm(x, None, None, training=True, eps=module.eps)
-    return F.batch_norm(x, module.running_mean, module.running_var, eps=module.eps)
+    return F.batch_norm(x, None, None, training=True, eps=module.eps)
 
 
 def _instance_norm_hat(module: nn.Module, x: torch.Tensor) -> torch.Tensor:
@@ -208,11 +256,13 @@ def _group_norm_hat(module: nn.Module, x: torch.Tensor) -> torch.Tensor:
     return F.group_norm(x, module.num_groups, eps=module.eps)
 
 
+_batch_norm_of_batch = _norm(_batch_norm_hat, channels_last=False)
+
 _TAPS: list[tuple[tuple[type[nn.Module], ...], Tap]] = [
     ((nn.Linear,), _linear),
     ((nn.Conv1d, nn.Conv2d, nn.Conv3d), _conv),
     ((nn.Embedding,), _embedding),
-    ((_BatchNorm,), _norm(_batch_norm_hat, channels_last=False)),
+    ((_BatchNorm,), _batch_norm),
     ((_InstanceNorm,), _norm(_instance_norm_hat, channels_last=False)),
     ((nn.GroupNorm,), _norm(_group_norm_hat, channels_last=False)),
     ((nn.LayerNorm,), _norm(_layer_norm_hat, channels_last=True)),

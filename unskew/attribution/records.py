@@ -21,27 +21,31 @@ class Features:
     """Gradient features of one split at one checkpoint, in row order.
 
     Attributes:
-        phi: float32 (n, p), projected gradient of the margin.
+        phi: float32 or float16 (n, p), projected gradient of the margin, divided by `scale`.
         one_minus_p: float32 (n,), 1 - probability of the true class.
         loss: float32 (n,), cross-entropy of the true class [nats].
         prediction: int64 (n,), class of the largest logit.
         covered: share of the trainable parameters in use whose gradient is in phi, 0 to 1.
+        scale: float32 (n,), a power of two a row, where phi is float16; None = 1.
     """
 
-    phi: NDArray[np.float32]
+    phi: NDArray[np.floating]
     one_minus_p: NDArray[np.float32]
     loss: NDArray[np.float32]
     prediction: NDArray[np.int64]
     covered: float
+    scale: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.phi)
 
     def save(self, folder: Path) -> None:
-        """Write four .npy files and `features.json` into a folder, which is made if need be."""
+        """Write .npy files and `features.json` into a folder, which is made if need be."""
         folder.mkdir(parents=True, exist_ok=True)
         for name in _ARRAYS:
             np.save(folder / f"{name}.npy", getattr(self, name))
+        if self.scale is not None:
+            np.save(folder / "scale.npy", self.scale)
         (folder / "features.json").write_text(json.dumps({"covered": self.covered}))
 
     @classmethod
@@ -57,11 +61,12 @@ class Features:
                 name: np.load(folder / f"{name}.npy", mmap_mode="r" if mmap and name == "phi" else None)
                 for name in _ARRAYS
             }
+            scale = np.load(folder / "scale.npy") if (folder / "scale.npy").exists() else None
         except (OSError, ValueError, KeyError, EOFError) as error:
             raise StorageError(
                 f"The features in {folder} cannot be read: {error}.", fix="Run the attribution again."
             ) from error
-        return cls(**arrays, covered=covered)
+        return cls(**arrays, covered=covered, scale=scale)
 
 
 _ARRAYS = ("phi", "one_minus_p", "loss", "prediction")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from unskew.errors import ModelError
+from unskew.models.resnet import ResNet18
 
 _MEAN, _SCALE = 0.45, 0.25  # close to the mean and spread of natural images, the same for every channel
 
@@ -43,16 +43,5 @@ def small_cnn(n_classes: int, image_size: int, width: int = 16) -> nn.Module:
 
 
 def resnet18(n_classes: int) -> nn.Module:
-    """torchvision's ResNet-18 with random weights; for images of 64 px and more.
-
-    Raises:
-        ModelError: torchvision is not installed.
-    """
-    try:
-        from torchvision.models import resnet18 as torchvision_resnet18
-    except ImportError as error:
-        raise ModelError(
-            "resnet18 needs torchvision, which is not installed.", fix="pip install torchvision"
-        ) from error
-    model: nn.Module = torchvision_resnet18(weights=None, num_classes=n_classes)
-    return model
+    """A ResNet-18 with random weights; for images of 64 px and more."""
+    return ResNet18(n_classes)
