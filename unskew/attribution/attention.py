@@ -39,11 +39,11 @@ def projections_of(module: nn.Module) -> list[nn.Parameter]:
 @contextmanager
 def spelled_out(model: nn.Module, project: Project) -> Iterator[None]:
     """Let every attention layer of a model call `project` for its input projections."""
-    layers = [module for module in model.modules() if projections_of(module)]
+    layers = [m for m in model.modules() if isinstance(m, nn.MultiheadAttention) and projections_of(m)]
     fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     for layer in layers:
-        layer.forward = partial(_attention, layer, project)
+        layer.forward = partial(_attention, layer, project)  # type: ignore[method-assign]
     try:
         yield
     finally:
@@ -104,7 +104,7 @@ def _projected(
 
 def _heads(t: torch.Tensor, n_heads: int) -> torch.Tensor:
     """(n, L, heads · d) → (n, heads, L, d)."""
-    return t.unflatten(2, (n_heads, -1)).transpose(1, 2)
+    return t.reshape(*t.shape[:2], n_heads, -1).transpose(1, 2)
 
 
 def _mask(

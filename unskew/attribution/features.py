@@ -107,7 +107,7 @@ def featurize(
         layout = _layout(model, wanted, params, projections, seed, place)
         layout, covered, bytes_per_example = _checked_layout(model, layout, wanted, split)
         size = params.batch_size or automatic_batch_size(bytes_per_example, place)
-        collector = Collector(last - first, layout.width, params.storage)
+        collector = Collector(last - first, layout.width, "float32")
         with _Recorder(model, layout, mixed=params.mixed_precision) as recorder:
             for batch in split.batches(size, rows, on_step, should_stop):
                 for part, found in _halving(recorder, batch):

@@ -104,7 +104,8 @@ def random_layout(
     generator = torch.Generator().manual_seed(seed)
 
     def normal(*shape: int) -> torch.Tensor:  # variance 1 / first dimension
-        return (torch.randn(*shape, generator=generator) / shape[0] ** 0.5).to(device)
+        drawn = torch.randn(*shape, generator=generator) / math.sqrt(shape[0])
+        return drawn.to(device)
 
     def draw(k: int, n: int) -> torch.Tensor | None:
         return None if n <= k else normal(k, n)

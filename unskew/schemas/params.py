@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field
 
 from unskew.schemas.enums import Engine, Layout, Method, RowTransform, WeightRule
 
@@ -75,18 +75,10 @@ class AttributeParams(Params):
     projection_out: int = Field(16, ge=1)  # of the gradient at its output; their product is the layer's budget
     projection_dim: int | None = Field(None, ge=1)  # budget of all layers together, instead of one a layer
     grad_wrt: list[str] | None = None  # patterns of parameter names, such as "fc.*"; None: all that are trained
-    damping: float | Literal["auto"] = 1.0  # λ, times the mean of the diagonal of ΦᵀΦ
-    storage: Literal["float32", "float16"] = "float32"  # of features; sums are always float32 and float64
+    damping: float = Field(1.0, gt=0)  # λ, times the mean of the diagonal of ΦᵀΦ
     mixed_precision: bool = False  # forward and backward in bfloat16, for accelerators
     seed: int = 0
     batch_size: int | None = Field(None, ge=1)  # None: the largest power of two up to 256 that memory holds
-
-    @field_validator("damping")
-    @classmethod
-    def _positive(cls, damping: float | str) -> float | str:
-        if not isinstance(damping, str) and not damping > 0:
-            raise ValueError("need a number above 0, or 'auto'")
-        return damping
 
 
 class DiscoverParams(Params):

@@ -105,16 +105,14 @@ def test_preprocess_by_hand() -> None:
     assert batch.tolist() == [0, 255, 51] and preprocess(batch).dtype == torch.float32
 
 
-def test_resnet18_comes_from_torchvision() -> None:
-    pytest.importorskip("torchvision")
+def test_resnet18_has_the_published_size_and_torchvision_s_names() -> None:
+    model = resnet18(1000)
+    assert sum(p.numel() for p in model.parameters()) == 11_689_512
+    names = list(model.state_dict())
+    assert len(names) == 122 and names[0] == "conv1.weight" and names[-1] == "fc.bias"
+    assert "layer2.0.downsample.1.running_var" in names
     with torch.no_grad():
         assert resnet18(3).eval()(torch.zeros(1, 3, 64, 64)).shape == (1, 3)
-
-
-def test_resnet18_without_torchvision_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "torchvision.models", None)
-    with pytest.raises(ModelError, match="pip install torchvision"):
-        make("unskew.models:resnet18")
 
 
 def test_weights_follow_from_the_seed_and_nothing_else() -> None:

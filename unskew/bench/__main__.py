@@ -1,0 +1,47 @@
+"""`python -m unskew.bench KIND`: progress to standard error, one JSON object to standard output."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from unskew.errors import UnskewError
+
+
+def main() -> int:
+    args = _arguments()
+    try:
+        from unskew.bench.attribution import measure
+
+        found = measure(n=args.examples, repeats=args.repeats, traker=args.traker, tell=_tell)
+    except UnskewError as error:
+        _tell(str(error))
+        return 1
+    sys.stdout.write(json.dumps(found, indent=2, allow_nan=False) + "\n")
+    return 0
+
+
+def _tell(text: str) -> None:
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m unskew.bench", description=__doc__)
+    kinds = parser.add_subparsers(dest="kind", required=True)
+    attribution = kinds.add_parser("attribution")
+    attribution.add_argument("--examples", type=int, default=512)
+    attribution.add_argument("--repeats", type=int, default=3)
+    attribution.add_argument("--traker", choices=("full", "short", "none"), default="short")
+    scale = kinds.add_parser("scale")
+    for name, default in (("train", 1_280_000), ("targets", 50_000), ("classes", 1000), ("dim", 4096)):
+        scale.add_argument(f"--{name}", type=int, default=default)
+    scale.add_argument("--fraction", type=float, default=1.0)
+    scale.add_argument("--folder", type=Path)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
