@@ -80,7 +80,15 @@ def debias(
     erm = [train(Method.ERM, data, model=spec, seed=seed, params=params) for seed in checkpoint_seeds]
     tell("attribute")
     states = [result.state for result in erm]
-    found = attribute(spec, states, data.train, data.validation, params=attribution, n_classes=len(data.class_names))
+    found = attribute(
+        spec,
+        states,
+        data.train,
+        data.validation,
+        params=attribution,
+        n_classes=len(data.class_names),
+        shape=data.shape,
+    )
     tell("find groups and score")
     label = data.validation.label
     if validation_groups is None:

@@ -182,7 +182,7 @@ def _link(context: Context, key: str, wanted: Wanted) -> int | None:
 
 @lru_cache(maxsize=2)
 def project_data(store: Store, project_id: int, attributes: tuple[str, ...] = ()) -> Data:
-    """Kept for the next step of the same job: pixels are memory-mapped, labels and attributes are read once."""
+    """Kept for the next step of the same job: inputs are memory-mapped, labels and attributes are read once."""
     with store.read() as session:
         return projects.data(store, session, projects.get(session, project_id), attributes=attributes)
 

@@ -19,7 +19,7 @@ from backend.services import reports as report_service
 from backend.store.db import Store
 from unskew.errors import ConflictError, SettingsError
 from unskew.schemas import api, params
-from unskew.schemas.enums import JobKind, Layout, Method, PruneRule, Split, WeightRule
+from unskew.schemas.enums import DataKind, JobKind, Layout, Method, PruneRule, Split, WeightRule
 
 DEFAULT_WEIGHT_RULE: WeightRule = params.ScoreParams.model_fields["weight_rule"].default
 
@@ -43,11 +43,18 @@ def import_(
     source: Annotated[str, typer.Argument(help="Folder or table, see docs/data.md; 'demo' for the demo set.")],
     name: Annotated[str, typer.Option(help="What people see. [default: the source's name]")] = "",
     image_size: Annotated[int, typer.Option(help="Side in pixels that the model sees.")] = 64,
+    kind: Annotated[
+        DataKind | None, typer.Option(help="What the rows are. [default: images, or texts if there is a text column]")
+    ] = None,
     path_column: str = "path",
+    text_column: str = "text",
     label_column: str = "label",
     split_column: str = "split",
     validation_share: Annotated[float, typer.Option(help="Taken from train when the source has no validation.")] = 0.0,
     test_share: float = 0.0,
+    tokens: Annotated[int, typer.Option(help="Length of a text that the model sees.")] = 64,
+    features: Annotated[str, typer.Option(help="Columns of a table, with commas. [default: all others]")] = "",
+    attributes: Annotated[str, typer.Option(help="Columns of a table for evaluation; features too if named so.")] = "",
     seed: int = 0,
     layout: Annotated[Layout | None, typer.Option(help="How the source is laid out. [default: recognised]")] = None,
     check: Annotated[bool, typer.Option("--check", help="Read everything, register nothing.")] = False,
@@ -66,6 +73,11 @@ def import_(
         test_share=test_share,
         seed=seed,
         layout=layout,
+        kind=kind,
+        text_column=text_column,
+        n_tokens=tokens,
+        feature_columns=_names(features) or None,
+        attribute_columns=_names(attributes),
     )
     with opened(data) as store:
         if check:
@@ -87,11 +99,15 @@ def import_(
         emit(made, as_json, f"Layout {made.source['layout']}. Project [bold]{made.slug}[/]: {sizes}.")
 
 
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
 def train(
     project: ProjectArgument,
     model: Annotated[
-        str, typer.Option(help="Import path of a model factory, package.module:function.")
-    ] = "unskew.models:small_cnn",
+        str, typer.Option(help="Import path package.module:function. [default: the reference model of the data]")
+    ] = "",
     checkpoint: Annotated[
         list[Path] | None, typer.Option(help="Import this state dict instead of training; repeat it.")
     ] = None,

@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from unskew.schemas import api
-from unskew.schemas.enums import GroupSource, Method, PruneRule
+from unskew.schemas.enums import DataKind, GroupSource, Method, PruneRule
 from unskew.schemas.report import FrozenPruning
 
 PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "plotly")
@@ -76,7 +76,16 @@ def commands(
 def _import(project: api.ProjectDetail) -> str:
     source = project.source
     given = "demo" if source.get("source") == "demo" else "SOURCE"
-    words = ["unskew", "import", given, "--name", project.name, "--image-size", str(project.image_size)]
+    words = ["unskew", "import", given, "--name", project.name]
+    if project.kind is DataKind.IMAGE:
+        words += ["--image-size", str(project.image_size)]
+    else:
+        words += ["--kind", project.kind.value]
+    if project.kind is DataKind.TEXT:
+        words += ["--tokens", str(source["n_tokens"])]
+    for option, columns in (("--features", "feature_columns"), ("--attributes", "attribute_columns")):
+        if source.get(columns):
+            words += [option, ",".join(source[columns])]
     for option in ("validation_share", "test_share"):
         if source.get(option):
             words += [f"--{option.replace('_', '-')}", str(source[option]), "--seed", str(source.get("seed", 0))]

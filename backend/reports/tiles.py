@@ -1,4 +1,4 @@
-"""Examples with their pictures inside, as reports show them."""
+"""Examples as reports show them: with their pictures inside; texts and rows travel in the example itself."""
 
 from __future__ import annotations
 
@@ -31,6 +31,8 @@ def _tile(store: Store, slug: str, item: api.Example) -> Tile:
 
 
 def _data_uri(store: Store, slug: str, item: api.Example) -> str:
+    if item.text is not None or item.columns is not None:
+        return ""
     try:
         content = images.webp(store, slug, item.id, PIXELS)
     except NotFoundError:

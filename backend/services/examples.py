@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -14,7 +15,7 @@ from backend.store import projects as project_store
 from backend.store.db import Store
 from unskew.errors import SettingsError
 from unskew.schemas import api
-from unskew.schemas.enums import Split
+from unskew.schemas.enums import DataKind, Split
 
 MAX_PAGE = 1_000
 
@@ -89,7 +90,7 @@ def bodies(
         label = np.array([row.label for row in rows if row.split is Split.VALIDATION])
         majority, share = vote(said[:, inside], label, len(project.class_names))
         seen = {p: (int(m), float(s)) for p, m, s in zip(inside, majority, share, strict=True)}
-    made = []
+    kind, made = project_store.shape(project).kind, []
     for i, row in enumerate(rows):
         prediction, share_right = (
             seen.get(row.position, (None, None)) if row.split is Split.VALIDATION else (None, None)
@@ -102,6 +103,8 @@ def bodies(
                 label=row.label,
                 label_name=project.class_names[row.label],
                 path=row.path,
+                text=row.content if kind is DataKind.TEXT else None,
+                columns=json.loads(row.content) if row.content is not None and kind is DataKind.TABLE else None,
                 attributes=row.attributes,
                 prediction=prediction,
                 correct_share=share_right,

@@ -21,6 +21,7 @@ from backend.store import projects as project_store
 from backend.store.db import Store
 from unskew.data import UnreadableImage, open_rgb
 from unskew.errors import NotFoundError, SettingsError, StorageError
+from unskew.schemas.enums import DataKind
 
 SIZES = (96, 128, 256)
 PICTURES = {  # what browsers draw and nothing runs in; SVG is not among them
@@ -67,6 +68,9 @@ def _source(store: Store, slug: str, example_id: int) -> tuple[Path, str]:
     with store.read() as session:
         project = project_store.get(session, slug)
         path, digest = pages.file_of(session, project.id, example_id)
+        kind = project_store.shape(project).kind
+        if kind is not DataKind.IMAGE:
+            raise NotFoundError(f"{path} is no image but a {kind}.", fix="Show the example's text or columns.")
         return Path(project.source["root"]) / path, digest
 
 

@@ -26,6 +26,7 @@ class Row:
     label: int
     path: str
     content_hash: str
+    content: str | None
     attributes: dict[str, str] = field(default_factory=dict)
 
 
@@ -131,16 +132,17 @@ def _filtered(query: Select[Any], project_id: int, split: Split, wanted: Filter)
 
 def _with_attributes() -> Select[*tuple[Any, ...]]:
     example, value = tables.Example, tables.AttributeValue
-    columns = (example.id, example.split, example.position, example.label, example.path, example.content_hash)
-    return select(*columns, value.name, value.value).outerjoin(value, value.example_id == example.id)
+    place, held = (example.id, example.split, example.position, example.label), (example.path, example.content_hash)
+    query = select(*place, *held, example.content, value.name, value.value)
+    return query.outerjoin(value, value.example_id == example.id)
 
 
 def _rows(session: Session, query: Select[*tuple[Any, ...]]) -> list[Row]:
     found: dict[int, Row] = {}
-    for example_id, split, position, label, path, content_hash, name, value in session.execute(query):
+    for example_id, split, position, label, path, content_hash, content, name, value in session.execute(query):
         row = found.get(example_id)
         if row is None:
-            row = found[example_id] = Row(example_id, Split(split), position, label, path, content_hash)
+            row = found[example_id] = Row(example_id, Split(split), position, label, path, content_hash, content)
         if name is not None:
             row.attributes[name] = value
     return list(found.values())

@@ -14,14 +14,14 @@ from sqlalchemy.orm import Session
 from backend.store import tables
 from unskew.errors import ConflictError, NotFoundError
 from unskew.schemas.enums import Split
-from unskew.schemas.params import ImportParams
+from unskew.schemas.params import ImportParams, InputShape
 
 if TYPE_CHECKING:
     from backend.store.db import Store
     from unskew.data import Data, Examples
 
 ROWS_AT_ONCE = 5_000
-PIXELS = "pixels"
+INPUTS = "inputs"
 
 
 def slug(name: str) -> str:
@@ -37,7 +37,9 @@ def refuse_taken(session: Session, name: str) -> None:
         )
 
 
-def create_project(session: Session, params: ImportParams, examples: Examples, pixels: str) -> tables.Project:
+def create_project(
+    session: Session, params: ImportParams, examples: Examples, shape: InputShape, inputs: str
+) -> tables.Project:
     """Register a project with every row of it, in the caller's transaction."""
     refuse_taken(session, params.name)
     project = tables.Project(
@@ -45,10 +47,10 @@ def create_project(session: Session, params: ImportParams, examples: Examples, p
         name=params.name,
         class_names=list(examples.class_names),
         attributes=sorted(examples.attributes),
-        image_size=params.image_size,
+        shape=shape.model_dump(mode="json"),
         fingerprint=examples.fingerprint,
         source=params.model_dump(mode="json") | {"root": str(examples.root), "layout": examples.layout},
-        pixels=pixels,
+        inputs=inputs,
     )
     session.add(project)
     session.flush()
@@ -80,6 +82,7 @@ def _example_rows(project_id: int, examples: Examples) -> Iterator[dict[str, Any
                 "label": int(examples.label[row]),
                 "path": examples.paths[row],
                 "content_hash": examples.content_hash[row],
+                "content": examples.content[row] if examples.content else None,
             }
 
 
@@ -139,6 +142,11 @@ def list_projects(session: Session) -> list[tables.Project]:
     return list(session.scalars(select(tables.Project).order_by(tables.Project.created_at.desc())))
 
 
+def shape(project: tables.Project) -> InputShape:
+    """What one example is for a model."""
+    return InputShape.model_validate(project.shape)
+
+
 def labels(session: Session, project_id: int, split: Split) -> NDArray[np.int64]:
     """int64 (n,), in position order."""
     query = select(tables.Example.label).where(tables.Example.project_id == project_id, tables.Example.split == split)
@@ -159,12 +167,12 @@ def attribute(session: Session, project_id: int, split: Split, name: str) -> NDA
 
 
 def data(store: Store, session: Session, project: tables.Project, *, attributes: Iterable[str] = ()) -> Data:
-    """What a trainer takes: memory-mapped pixels, labels, and only those attributes that are asked for."""
+    """What a trainer takes: memory-mapped inputs, labels, and only those attributes that are asked for."""
     from unskew.data import Data, SplitArrays
 
     def split_arrays(split: Split) -> SplitArrays:
         return SplitArrays(
-            pixels=store.artifacts.load(PIXELS, str(project.pixels), f"{split.value}.npy"),
+            inputs=store.artifacts.load(INPUTS, str(project.inputs), f"{split.value}.npy"),
             label=labels(session, project.id, split),
             attributes={name: attribute(session, project.id, split, name) for name in attributes},
         )
@@ -175,7 +183,7 @@ def data(store: Store, session: Session, project: tables.Project, *, attributes:
         validation=split_arrays(Split.VALIDATION),
         test=test if len(test) else None,
         class_names=tuple(project.class_names),
-        image_size=project.image_size,
+        shape=shape(project),
     )
 
 

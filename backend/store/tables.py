@@ -60,10 +60,10 @@ class Project(Base):
     name: Mapped[str] = mapped_column(String(100))
     class_names: Mapped[list[Any]]
     attributes: Mapped[list[Any]]
-    image_size: Mapped[int]
+    shape: Mapped[dict[str, Any]]  # InputShape: the kind of the examples and their size for a model
     fingerprint: Mapped[str] = mapped_column(String(64))  # sha256 over split, label and content hash of every row
     source: Mapped[dict[str, Any]]  # ImportParams, and `root`: the folder the paths are relative to
-    pixels: Mapped[str | None] = mapped_column(String(64))  # artifact: uint8 (n, 3, S, S) a split
+    inputs: Mapped[str | None] = mapped_column(String(64))  # artifact: one array a split, as `InputShape` says
     created_at: Mapped[datetime] = mapped_column(default=now)
 
 
@@ -76,8 +76,9 @@ class Example(Base):
     split: Mapped[str] = mapped_column(String(10))
     position: Mapped[int]
     label: Mapped[int]
-    path: Mapped[str] = mapped_column(Text)  # relative to the project's root, or absolute
+    path: Mapped[str] = mapped_column(Text)  # relative to the project's root, or absolute; "reviews.csv:12" of a row
     content_hash: Mapped[str] = mapped_column(String(64))
+    content: Mapped[str | None] = mapped_column(Text)  # a text, or a table's row as JSON; NULL for images
     __table_args__ = (
         UniqueConstraint("project_id", "split", "position"),
         UniqueConstraint("project_id", "path"),

@@ -7,16 +7,11 @@ from html import escape
 
 import streamlit as st
 
+from frontend.components.example import example_html, tile_width
 from unskew.charts import format as fmt
 from unskew.schemas.api import Example
 
-API = "/api/v1"  # same origin as the page, so that the browser fetches images itself
 SMALL = 64  # images up to this side are drawn without smoothing
-
-
-def thumbnail_url(project: str, example_id: int, size: int = 96) -> str:
-    """Path of an example's thumbnail on this server."""
-    return f"{API}/projects/{project}/examples/{example_id}/thumbnail?size={size}"
 
 
 def describe(example: Example, class_names: Sequence[str]) -> str:
@@ -43,7 +38,7 @@ def strip_html(
         return '<p class="us-none">No examples here.</p>'
     pixels = " us-pixels" if image_size <= SMALL else ""
     tiles = "".join(_tile(e, project, class_names, show_value) for e in examples)
-    style = f"--us-tile:{tile}px"
+    style = f"--us-tile:{tile_width(examples[0], tile)}px"
     return f'<div class="us-strip{pixels}" style="{style}" role="list" aria-label="{escape(label)}">{tiles}</div>'
 
 
@@ -57,7 +52,7 @@ def _tile(example: Example, project: str, class_names: Sequence[str], show_value
     caption = f"<figcaption>{value}{mark}</figcaption>" if mark or show_value else ""
     return (
         f'<figure class="us-tile{" us-wrong" if wrong else ""}" role="listitem" title="{text}">'
-        f'<img loading="lazy" src="{thumbnail_url(project, example.id)}" alt="{text}">{caption}</figure>'
+        f"{example_html(example, project, describe(example, class_names))}{caption}</figure>"
     )
 
 

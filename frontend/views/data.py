@@ -15,11 +15,13 @@ from frontend.components.shell import require_project
 from frontend.components.strip import strip
 from unskew.charts import format as fmt
 from unskew.schemas.api import ClassCount, ImportCheck, ProjectDetail
-from unskew.schemas.enums import Layout, Split
+from unskew.schemas.enums import DataKind, Layout, Split
 from unskew.schemas.params import ImportParams
 
 SPLITS = [Split.TRAIN, Split.VALIDATION, Split.TEST]
 PAGE = 96
+KINDS = {None: "as the columns say", DataKind.IMAGE: "images", DataKind.TEXT: "texts", DataKind.TABLE: "rows"}
+ROWS_ONLY = "Of rows only; column names with commas between them."
 
 
 def page() -> None:
@@ -41,7 +43,10 @@ def _overview() -> None:
     cells[0].metric("Training examples", fmt.count(project.n_train))
     cells[1].metric("Validation examples", fmt.count(project.n_validation))
     cells[2].metric("Test examples", fmt.count(project.n_test))
-    cells[3].metric("Image side", f"{project.image_size} px")
+    if project.kind is DataKind.IMAGE:
+        cells[3].metric("Image side", f"{project.image_size} px")
+    else:
+        cells[3].metric("Examples are", {DataKind.TEXT: "texts", DataKind.TABLE: "rows of a table"}[project.kind])
     left, right = st.columns(2)
     with left:
         st.markdown("**Classes by split**")
@@ -168,8 +173,9 @@ def _filters(project: ProjectDetail) -> dict[str, Any]:
 # ---------------------------------------------------------------- import
 def _import() -> None:
     st.markdown(
-        "A **folder** (`train/class/…`, `validation/class/…`, `test/class/…`, or class folders only), or a **table** "
-        "(CSV or Parquet with `path, label, split` and any attribute columns). "
+        "A **folder** of images (`train/class/…`, `validation/class/…`, `test/class/…`, or class folders only), or a "
+        "**table** (CSV or Parquet): `path, label, split` for images, `text, label, split` for texts, each with any "
+        "attribute columns; or `label, split` and the features of each row. "
         "Files stay where they are; only this machine reads them."
     )
     with st.form("import_form"):
@@ -192,11 +198,17 @@ def _import() -> None:
         test = middle.number_input(
             "Share of train for test", 0.0, 0.9, 0.0, 0.05, key="i_test", help="Only when the source has no test split."
         )
+        kind = right.selectbox(
+            "Examples are", list(KINDS), key="i_kind", format_func=lambda k: KINDS[k], help="What each row is."
+        )
         with st.expander("Column names of the table", type="compact"):
-            columns = st.columns(3)
+            columns = st.columns(4)
             path_column = columns[0].text_input("Path", "path", key="i_path_column")
-            label_column = columns[1].text_input("Class", "label", key="i_label_column")
-            split_column = columns[2].text_input("Split", "split", key="i_split_column")
+            text_column = columns[1].text_input("Text", "text", key="i_text_column")
+            label_column = columns[2].text_input("Class", "label", key="i_label_column")
+            split_column = columns[3].text_input("Split", "split", key="i_split_column")
+            features = columns[0].text_input("Features", key="i_features", placeholder="all others", help=ROWS_ONLY)
+            attributes = columns[1].text_input("Attributes", key="i_attributes", placeholder="none", help=ROWS_ONLY)
         layout = st.selectbox(
             "Layout",
             [layout.value for layout in Layout],
@@ -221,7 +233,11 @@ def _import() -> None:
             validation_share=validation,
             test_share=test,
             seed=int(seed),
+            kind=kind,
             path_column=path_column,
+            text_column=text_column,
+            feature_columns=_names(features) or None,
+            attribute_columns=_names(attributes),
             label_column=label_column,
             split_column=split_column,
             layout=None if layout is None else Layout(layout),
@@ -235,6 +251,10 @@ def _import() -> None:
         return
     with st.spinner("Checking every row…"):
         _show_check(api.check_import(params))
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def _show_check(result: ImportCheck) -> None:

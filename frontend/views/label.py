@@ -5,10 +5,11 @@ from __future__ import annotations
 import streamlit as st
 
 from frontend import address, api, pages
+from frontend.components.example import API
 from frontend.components.label_grid import GridGroup, label_grid
 from frontend.components.messages import attempt, empty, shown
 from frontend.components.shell import require_project
-from frontend.components.strip import API, SMALL
+from frontend.components.strip import SMALL
 from unskew.charts import format as fmt
 from unskew.charts.theme import group_colour
 from unskew.schemas.api import Group, GroupSet, GroupSetCreate, GroupSetPatch, ProjectDetail

@@ -16,8 +16,9 @@ from frontend.components.show import show
 from unskew.charts import format as fmt
 from unskew.charts import training
 from unskew.schemas.api import Attribution, ProjectDetail, Run
-from unskew.schemas.enums import Engine, JobKind, Method
+from unskew.schemas.enums import DataKind, Engine, JobKind, Method
 from unskew.schemas.params import (
+    REFERENCE_MODELS,
     AttributeParams,
     DiscoverParams,
     ImportCheckpointsParams,
@@ -75,7 +76,7 @@ def run_table(runs: list[Run]) -> pd.DataFrame:
 
 def _train_form(project: ProjectDetail) -> None:
     with st.form("train_form", border=False):
-        model = _model_fields("t")
+        model = _model_fields("t", project.kind)
         columns = st.columns(4)
         with columns[0]:
             seeds = actions.seeds_input(
@@ -91,10 +92,13 @@ def _train_form(project: ProjectDetail) -> None:
         actions.start(project.slug, JobKind.TRAIN, TrainJobParams(model=spec, train=train, seeds=seeds))
 
 
-def _model_fields(prefix: str) -> tuple[str, str]:
+def _model_fields(prefix: str, kind: DataKind) -> tuple[str, str]:
     left, right = st.columns([3, 2])
     factory = left.text_input(
-        "Model", ModelSpec().factory, key=f"{prefix}_model", help="Import path package.module:factory on this machine."
+        "Model",
+        REFERENCE_MODELS[kind],
+        key=f"{prefix}_model",
+        help="Import path package.module:factory on this machine.",
     )
     kwargs = right.text_input("Its arguments (JSON)", "{}", key=f"{prefix}_kwargs")
     return factory, kwargs
@@ -110,7 +114,7 @@ def _spec(factory: str, kwargs: str) -> ModelSpec | None:
 
 def _import_form(project: ProjectDetail) -> None:
     with st.form("checkpoint_form", border=False):
-        model = _model_fields("c")
+        model = _model_fields("c", project.kind)
         paths = st.text_area(
             "Files, one a line",
             key="c_paths",

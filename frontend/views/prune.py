@@ -7,10 +7,11 @@ import streamlit as st
 
 from frontend import address, api, pages
 from frontend.components import actions
+from frontend.components.example import API
 from frontend.components.messages import attempt, empty, shown
 from frontend.components.shell import require_project
 from frontend.components.show import show
-from frontend.components.strip import API, strip
+from frontend.components.strip import strip
 from unskew.charts import format as fmt
 from unskew.charts.removal import removal_curve
 from unskew.charts.scores import alignment

@@ -5,9 +5,9 @@ from __future__ import annotations
 import streamlit as st
 
 from frontend import api
+from frontend.components.example import API
 from frontend.components.messages import attempt, empty, shown
 from frontend.components.shell import require_project
-from frontend.components.strip import API
 from unskew.charts import format as fmt
 from unskew.schemas.api import ProjectDetail, Report, ReportCreate
 

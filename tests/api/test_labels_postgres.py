@@ -16,6 +16,7 @@ from backend.store import tables
 from backend.store.db import Store
 from unskew.schemas import api
 from unskew.schemas.enums import GroupSource, LabelOrder
+from unskew.schemas.params import InputShape
 
 pytestmark = pytest.mark.postgres
 N = 200
@@ -32,7 +33,13 @@ def store(postgres_url: str, tmp_path: Path) -> Iterator[Store]:
     opened = Store.open(tmp_path / "data", url=postgres_url.rsplit("/", 1)[0] + f"/{name}")
     with opened.session() as session:
         project = tables.Project(
-            slug="p", name="p", class_names=["c"], attributes=[], image_size=8, fingerprint="f", source={"root": "/"}
+            slug="p",
+            name="p",
+            class_names=["c"],
+            attributes=[],
+            shape=InputShape.image(8).model_dump(mode="json"),
+            fingerprint="f",
+            source={"root": "/"},
         )
         session.add(project)
         session.flush()

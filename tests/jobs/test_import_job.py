@@ -25,7 +25,7 @@ def test_a_manifest_becomes_a_project_with_rows_attributes_and_pixels(house: Hou
         data = projects.data(house.store, session, project, attributes=["border"])
     for split, arrays in ((Split.TRAIN, data.train), (Split.VALIDATION, data.validation), (Split.TEST, data.test)):
         own = manifest[manifest["split"] == split.value]
-        assert arrays is not None and arrays.pixels.shape == (len(own), 3, 16, 16)
+        assert arrays is not None and arrays.inputs.shape == (len(own), 3, 16, 16)
         np.testing.assert_array_equal(arrays.attributes["border"], own["border"])
         np.testing.assert_array_equal(np.array(["high", "low"])[arrays.label], own["label"])
     with house.store.read() as session:

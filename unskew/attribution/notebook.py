@@ -20,7 +20,7 @@ from unskew.attribution.records import Features
 from unskew.errors import ModelError, SettingsError
 from unskew.models import build, check_fits, load_state
 from unskew.schemas.enums import Engine
-from unskew.schemas.params import AttributeParams, ModelSpec
+from unskew.schemas.params import AttributeParams, InputShape, ModelSpec
 
 State = Mapping[str, torch.Tensor]
 
@@ -29,7 +29,7 @@ class Labelled(Protocol):
     """A split: `unskew.data.SplitArrays`, or anything with the same two arrays."""
 
     @property
-    def pixels(self) -> Any: ...
+    def inputs(self) -> Any: ...
     @property
     def label(self) -> NDArray[np.int64]: ...
 
@@ -48,6 +48,7 @@ def attribute(
     engine: Engine | str | None = None,
     params: AttributeParams | None = None,
     n_classes: int | None = None,
+    shape: InputShape | None = None,
     device: str | torch.device = "cpu",
     preprocess: Preprocess | None = None,
     on_step: Callable[[int, int], None] | None = None,
@@ -60,6 +61,7 @@ def attribute(
         train, targets: splits, or (pixels, label).
         engine: "factored" (default) or "exact"; None: as `params` says.
         n_classes: for a spec; None = as many as the labels of both splits name.
+        shape: for a spec; None = as the arrays say, which is enough for images and tables.
         preprocess: see `featurize`.
         on_step: called with (rows featurized, rows × checkpoints).
     Raises:
@@ -71,7 +73,7 @@ def attribute(
     if not checkpoints:
         raise SettingsError("No checkpoint is given.", fix="Give at least one state dict or path.")
     splits = [_pair(train), _pair(targets)]
-    network = _network(model, splits, n_classes)
+    network = _network(model, splits, n_classes, shape)
     total, base = len(checkpoints) * sum(len(label) for _, label in splits), 0
     features: tuple[list[Features], list[Features]] = ([], [])
     for index, checkpoint in enumerate(checkpoints):
@@ -95,17 +97,34 @@ def _engine(engine: Engine | str | None, params: AttributeParams) -> Engine:
 
 
 def _pair(split: Labelled | tuple[Pixels, NDArray[np.int64]]) -> tuple[Any, NDArray[np.int64]]:
-    pixels, label = split if isinstance(split, tuple) else (split.pixels, split.label)
+    pixels, label = split if isinstance(split, tuple) else (split.inputs, split.label)
     return pixels, np.asarray(label, dtype=np.int64)
 
 
 def _network(
-    model: nn.Module | ModelSpec, splits: list[tuple[Any, NDArray[np.int64]]], n_classes: int | None
+    model: nn.Module | ModelSpec,
+    splits: list[tuple[Any, NDArray[np.int64]]],
+    n_classes: int | None,
+    shape: InputShape | None,
 ) -> nn.Module:
     if isinstance(model, nn.Module):
         return copy.deepcopy(model)
     classes = n_classes or 1 + max(int(label.max(initial=0)) for _, label in splits)
-    return build(model, n_classes=classes, image_size=int(splits[0][0].shape[-1]), seed=0)
+    return build(model, n_classes=classes, shape=shape or _shape(splits[0][0]), seed=0)
+
+
+def _shape(inputs: Any) -> InputShape:
+    """Of images or rows of a table, from their array.
+
+    Raises:
+        SettingsError: texts: their array does not know the size of the vocabulary.
+    """
+    size = int(inputs.shape[-1])
+    if inputs.ndim == 4:
+        return InputShape.image(size)
+    if "float" in str(inputs.dtype):
+        return InputShape.table(size)
+    raise SettingsError("A model of texts needs to know the vocabulary.", fix="Pass shape=data.shape.")
 
 
 def _load(network: nn.Module, checkpoint: State | str | Path, index: int) -> None:

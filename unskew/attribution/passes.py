@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,7 +18,7 @@ from unskew.attribution.margins import loss, margin, one_minus_p
 from unskew.attribution.records import Features
 from unskew.errors import DataError, ModelError, SettingsError, Stopped
 
-Pixels = NDArray[np.uint8] | torch.Tensor
+Pixels = NDArray[Any] | torch.Tensor
 Preprocess = Callable[[torch.Tensor], torch.Tensor]
 OnStep = Callable[[int, int], None]
 ShouldStop = Callable[[], bool]
@@ -170,10 +171,10 @@ class Split:
 
 
 def _default_preprocess(batch: torch.Tensor) -> torch.Tensor:
-    """Stored pixels become a network's input; anything that is not uint8 is taken to be an input already."""
+    """Stored inputs become a network's input; floating-point numbers are taken to be an input already."""
     from unskew.models import preprocess  # here, so that this room does not depend on that one at import
 
-    return preprocess(batch) if batch.dtype == torch.uint8 else batch
+    return preprocess(batch)
 
 
 def logits_of(model: nn.Module, batch: Batch) -> torch.Tensor:

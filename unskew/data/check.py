@@ -6,11 +6,13 @@ import json
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unskew.data import layouts
+from unskew.data.contents import NOUNS, contents
 from unskew.data.examples import Examples, SourceCheck
 from unskew.data.files import check_images, check_paths, duplicate_warnings, root_of
 from unskew.data.problems import Problems
@@ -19,7 +21,7 @@ from unskew.data.splits import taken_from_train
 from unskew.data.tables import TABLE_SUFFIXES
 from unskew.errors import DataError
 from unskew.groups import sorted_names
-from unskew.schemas.enums import Layout, Split
+from unskew.schemas.enums import DataKind, Layout, Split
 from unskew.schemas.params import ImportParams
 
 _MANY_VALUES = 50  # an attribute with more is hardly one to group by
@@ -47,12 +49,16 @@ def check_source(
     layout, rows = _read(params, problems)
     if rows is None:
         return SourceCheck(None, problems.listed(), problems.n, [], layout)
-    readable = np.ones(len(rows.paths), dtype=bool) if rows.packed else check_paths(rows, problems)
+    content = contents(rows, params, problems)
+    is_file = rows.kind is DataKind.IMAGE and not rows.packed
+    readable = check_paths(rows, problems) if is_file else np.ones(len(rows.paths), dtype=bool)
     split, meant = _splits(rows, problems)
     meant &= _labels_there(rows, problems)
     hashes: list[str] = []
-    if decode and not rows.packed:
+    if decode and is_file:
         hashes = check_images(rows, readable, params.image_size, problems, on_step, should_stop)
+    elif decode and not rows.packed:
+        hashes = [sha256(text.encode()).hexdigest() for text in content]
     # Splits and classes are judged by what the rows say, also where the file is at fault: one bad file is one problem.
     label, class_names = _classes(rows, meant)
     if not meant.any():
@@ -73,7 +79,9 @@ def check_source(
         split=split,
         attributes={name: np.array(column, dtype=np.str_) for name, column in rows.attributes.items()},
         content_hash=tuple(hashes),
-        fingerprint=_fingerprint(rows, class_names, label, split, hashes, params.image_size) if hashes else "",
+        fingerprint=_fingerprint(rows, class_names, label, split, hashes, params) if hashes else "",
+        kind=rows.kind,
+        content=tuple(content),
     )
     return SourceCheck(examples, [], 0, rows.warnings, layout)
 
@@ -113,7 +121,8 @@ def _read(params: ImportParams, problems: Problems) -> tuple[Layout | None, Rows
         if not source.is_dir() and not source.is_file():
             problems.add(None, "source", params.source, "There is no such file or folder. Check the path.")
             return None, None
-        layout = params.layout or layouts.recognise(source)
+        rows_alone = params.kind in (DataKind.TEXT, DataKind.TABLE)  # which only manifests hold
+        layout = params.layout or (Layout.MANIFEST if rows_alone else layouts.recognise(source))
         if layout is None:
             known = ", ".join(TABLE_SUFFIXES)
             message = f"A table ends in {known}, not {source.suffix or 'in nothing'!r}. Or name a folder of images."
@@ -234,7 +243,7 @@ def _warnings(
             found.append(f"The attribute {name!r} has {len(values)} different values; groups by it will be tiny.")
     if hashes is not None:
         paths = [path for path, one in zip(rows.paths, good, strict=True) if one]
-        found += duplicate_warnings(hashes[good], split[good], paths)
+        found += duplicate_warnings(hashes[good], split[good], paths, NOUNS[rows.kind])
     return found
 
 
@@ -244,10 +253,15 @@ def _fingerprint(
     label: NDArray[np.int64],
     split: NDArray[np.str_],
     hashes: list[str],
-    image_size: int,
+    params: ImportParams,
 ) -> str:
     digest = sha256()
-    head = {"classes": class_names, "image_size": image_size, "attributes": list(rows.attributes)}
+    sizes: dict[str, Any] = {"image_size": params.image_size}
+    if rows.kind is DataKind.TEXT:
+        sizes = {"kind": rows.kind, "n_tokens": params.n_tokens, "vocabulary_size": params.vocabulary_size}
+    elif rows.kind is DataKind.TABLE:
+        sizes = {"kind": rows.kind}
+    head = {"classes": class_names, **sizes, "attributes": list(rows.attributes)}
     digest.update(json.dumps(head).encode())
     columns = [hashes, label.tolist(), split.tolist(), *rows.attributes.values()]
     for row in zip(*columns, strict=True):

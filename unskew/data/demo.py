@@ -31,6 +31,7 @@ from PIL import Image
 from unskew.data.examples import Data, SplitArrays
 from unskew.errors import DataError, SettingsError
 from unskew.schemas.enums import Split
+from unskew.schemas.params import InputShape
 
 DEMO_IMAGE_SIZE = 32
 DEMO_SKEW = 0.95  # share of a training class on its own background
@@ -107,7 +108,11 @@ def demo_data(*, seed: int = 0, validation: Validation = "balanced", skew: float
         for split, pixels, label, background in _splits(seed, validation, skew)
     }
     return Data(
-        arrays[Split.TRAIN], arrays[Split.VALIDATION], arrays[Split.TEST], CLASS_NAMES, image_size=DEMO_IMAGE_SIZE
+        arrays[Split.TRAIN],
+        arrays[Split.VALIDATION],
+        arrays[Split.TEST],
+        CLASS_NAMES,
+        InputShape.image(DEMO_IMAGE_SIZE),
     )
 
 

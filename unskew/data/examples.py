@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unskew.errors import DataError, RowError
-from unskew.schemas.enums import Layout, Split
+from unskew.schemas.enums import DataKind, Layout, Split
+from unskew.schemas.params import InputShape
+
+_STORED = {("uint8", 4), ("int32", 2), ("float32", 2)}  # dtype and dimensions of a split's inputs
 
 
 @dataclass(frozen=True)
@@ -19,7 +23,8 @@ class Examples:
     Attributes:
         root: folder that relative paths start from.
         class_names: position = label.
-        paths: n paths as written in the source, relative to `root` or absolute.
+        paths: n paths as written in the source, relative to `root` or absolute; of a text or a row of a table where it
+            stands, "reviews.csv:12".
         label: int64 (n,).
         split: str (n,), values of `Split`.
         attributes: name → str (n,); "" = missing.
@@ -27,6 +32,8 @@ class Examples:
         fingerprint: sha256 over content, labels, splits, attributes, class names and image size; "" likewise.
             It does not depend on where the files lie.
         layout: how the source was read.
+        kind: what the examples are.
+        content: n texts, or n rows of a table as JSON objects (column → value); empty for images, which stay files.
     """
 
     root: Path
@@ -38,6 +45,8 @@ class Examples:
     content_hash: tuple[str, ...] = ()
     fingerprint: str = ""
     layout: Layout | None = None
+    kind: DataKind = DataKind.IMAGE
+    content: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -73,25 +82,28 @@ class SplitArrays:
     """One split as arrays in row order.
 
     Attributes:
-        pixels: uint8 (n, 3, size, size), possibly memory-mapped.
+        inputs: what a model sees, possibly memory-mapped: uint8 (n, 3, size, size) images, int32 (n, n_tokens) texts,
+            float32 (n, n_features) rows of a table.
         label: int64 (n,).
         attributes: name → str (n,).
     """
 
-    pixels: NDArray[np.uint8]
+    inputs: NDArray[Any]
     label: NDArray[np.int64]
     attributes: dict[str, NDArray[np.str_]]
 
     def __post_init__(self) -> None:
-        if self.pixels.ndim != 4 or self.pixels.shape[1] != 3 or self.pixels.dtype != np.uint8:
+        found = (str(self.inputs.dtype), self.inputs.ndim)
+        if found not in _STORED or (found[1] == 4 and self.inputs.shape[1] != 3):
             raise DataError(
-                f"pixels are {self.pixels.dtype} {self.pixels.shape}; need uint8 (n, 3, size, size).",
-                fix="Convert the images to 8-bit RGB, channels first.",
+                f"inputs are {self.inputs.dtype} {self.inputs.shape}; need uint8 (n, 3, size, size) images, "
+                "int32 (n, n_tokens) texts or float32 (n, n_features) rows.",
+                fix="Convert images to 8-bit RGB, channels first; tokens to int32; columns to float32.",
             )
         for name, column in {"label": self.label, **self.attributes}.items():
-            if len(column) != len(self.pixels):
+            if len(column) != len(self.inputs):
                 raise DataError(
-                    f"{name} has {len(column)} rows and pixels {len(self.pixels)}.", fix="They must be equal."
+                    f"{name} has {len(column)} rows and inputs {len(self.inputs)}.", fix="They must be equal."
                 )
 
     def __len__(self) -> int:
@@ -106,4 +118,4 @@ class Data:
     validation: SplitArrays
     test: SplitArrays | None
     class_names: tuple[str, ...]
-    image_size: int
+    shape: InputShape

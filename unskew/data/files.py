@@ -160,8 +160,10 @@ class ImageThreads:
         yield from (self._pool.map if slow else map)(function, items[_TRIED:])
 
 
-def duplicate_warnings(hashes: NDArray[np.str_], split: NDArray[np.str_], paths: list[str]) -> Iterator[str]:
-    """Sentences about files with the same content: across splits (a leak), and inside one."""
+def duplicate_warnings(
+    hashes: NDArray[np.str_], split: NDArray[np.str_], paths: list[str], noun: str = "images"
+) -> Iterator[str]:
+    """Sentences about examples with the same content: across splits (a leak), and inside one."""
     _, inverse = np.unique(hashes, return_inverse=True)
     n_contents = int(inverse.max()) + 1 if len(inverse) else 0
     names = [str(s) for s in dict.fromkeys(split.tolist())]
@@ -172,11 +174,11 @@ def duplicate_warnings(hashes: NDArray[np.str_], split: NDArray[np.str_], paths:
             if both.any():
                 rows = np.flatnonzero(both[inverse] & (split == other))
                 shown = ", ".join(paths[r] for r in rows[:3])
-                yield f"{len(rows)} {other} images are also in {one}, a leak: {shown}{', …' if len(rows) > 3 else ''}."
+                yield f"{len(rows)} {other} {noun} are also in {one}, a leak: {shown}{', …' if len(rows) > 3 else ''}."
     for name in names:
         extra = int(np.maximum(held[name] - 1, 0).sum())
         if extra:
-            yield f"{extra} {name} images repeat another of the same split."
+            yield f"{extra} {name} {noun} repeat another of the same split."
 
 
 def root_of(path: Path) -> Path:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from unskew.schemas.enums import Split
+from unskew.schemas.enums import DataKind, Split
 
 _SPLITS = {
     "train": Split.TRAIN,
@@ -32,6 +32,7 @@ class Rows:
         packed: the images lie in an archive and must be unpacked before they can be checked.
         held_out: share of training that the layout itself takes for validation, as ImageNet's tenth.
         path_field, label_field, split_field: what problems call them.
+        kind: what the rows are; `texts` or `features` (column → cells) belong to it, `paths` says where each stands.
     """
 
     root: Path
@@ -47,6 +48,9 @@ class Rows:
     held_out: float = 0.0
     packed: bool = False
     warnings: list[str] = field(default_factory=list)
+    kind: DataKind = DataKind.IMAGE
+    texts: list[str] = field(default_factory=list)
+    features: dict[str, list[str]] = field(default_factory=dict)
 
     def keep(self, chosen: Sequence[int]) -> None:
         """Leave out every row but these."""

@@ -13,25 +13,28 @@ import torch
 from torch import nn
 
 from unskew.errors import ModelError
-from unskew.models.networks import preprocess
-from unskew.schemas.params import ModelSpec
+from unskew.models.networks import adapt, preprocess
+from unskew.schemas.params import InputShape, ModelSpec
 
 
-def build(spec: ModelSpec, *, n_classes: int, image_size: int, seed: int) -> nn.Module:
+def build(spec: ModelSpec, *, n_classes: int, shape: InputShape, seed: int) -> nn.Module:
     """Make the model that a spec names, with initial weights that depend on the seed alone.
 
     The factory is looked up as "package.module:function" with the current directory on `sys.path`, and called with
-    those of `n_classes` (or `num_classes`) and `image_size` that it accepts, and with all of `spec.kwargs`. The global
-    random state is left as it was.
+    those of `n_classes` (or `num_classes`) and the shape's sizes (image_size; n_tokens and vocabulary_size; n_features)
+    that it accepts, and with all of `spec.kwargs`. The global random state is left as it was.
 
     Returns:
-        The module; it maps float (n, 3, image_size, image_size) to logits (n, n_classes), which is checked.
+        The module; it maps a preprocessed batch to logits (n, n_classes), which is checked. A module in the manner of
+        Hugging Face, which returns an object with `.logits`, is made to return those, and is passed an
+        `attention_mask` where its forward takes one.
     Raises:
         ModelError: module or function not found, not callable, does not take an argument, fails, or returns something
             else than such a module.
     """
+    spec = spec.of_kind(shape.kind)
     factory = _find(spec.factory)
-    arguments = _arguments(factory, spec, {"n_classes": n_classes, "image_size": image_size})
+    arguments = _arguments(factory, spec, {"n_classes": n_classes, **shape.sizes})
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         try:
@@ -49,7 +52,8 @@ def build(spec: ModelSpec, *, n_classes: int, image_size: int, seed: int) -> nn.
                 f"The factory {spec.factory!r} returned {type(model).__name__}, not a torch.nn.Module.",
                 fix="Return the model itself.",
             )
-        _check_output(model, spec.factory, n_classes, image_size)  # inside the fork: lazy layers draw their weights now
+        adapt(model, shape.kind)
+        _check_output(model, spec.factory, n_classes, shape)  # inside the fork: lazy layers draw their weights now
     return model
 
 
@@ -88,7 +92,7 @@ def _find(path: str) -> Callable[..., Any]:
     if not callable(found):
         raise ModelError(
             f"{path!r} is a {type(found).__name__}, not a function that makes a model.",
-            fix="Name a function or a class that can be called with n_classes and image_size.",
+            fix="Name a function or a class that can be called with n_classes and the sizes of an example.",
         )
     return found  # type: ignore[no-any-return]
 
@@ -108,27 +112,27 @@ def _arguments(factory: Callable[..., Any], spec: ModelSpec, offered: dict[str, 
             fix="Mend the kwargs of the model.",
         )
     if "num_classes" in named and "n_classes" not in named:
-        offered = {"num_classes": offered["n_classes"], "image_size": offered["image_size"]}
+        offered = {"num_classes" if k == "n_classes" else k: v for k, v in offered.items()}
     elif "num_classes" in spec.kwargs:  # the user has said it in the factory's own word
-        offered = {"image_size": offered["image_size"]} if "image_size" in named else {}
+        offered = {k: v for k, v in offered.items() if k != "n_classes"}
         takes_any = False
     return {k: v for k, v in offered.items() if k in named or takes_any} | spec.kwargs
 
 
-def _check_output(model: nn.Module, path: str, n_classes: int, image_size: int) -> None:
-    shape = (2, 3, image_size, image_size)
-    pixels = torch.zeros(shape, dtype=torch.uint8)
+def _check_output(model: nn.Module, path: str, n_classes: int, shape: InputShape) -> None:
+    dtype, one = shape.array
+    stored = torch.ones((2, *one), dtype=getattr(torch, dtype))
     tensor = next(iter(model.parameters()), None)
     device = tensor.device if tensor is not None else torch.device("cpu")
     training = model.training
     model.eval()
     try:
         with torch.no_grad():
-            logits = model(preprocess(pixels).to(device))
+            logits = model(preprocess(stored).to(device))
     except Exception as error:
         raise ModelError(
-            f"The model {path!r} fails on images of shape {shape}: {type(error).__name__}: {error}.",
-            fix="Let the factory take image_size, or import the data at the size that the model needs.",
+            f"The model {path!r} fails on {shape.kind}s of shape {(2, *one)}: {type(error).__name__}: {error}.",
+            fix=f"Let the factory take {' and '.join(shape.sizes)}, or import the data as the model needs it.",
         ) from error
     finally:
         model.train(training)

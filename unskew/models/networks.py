@@ -1,23 +1,35 @@
-"""Reference networks, and the one transform between stored pixels and a network's input."""
+"""Reference networks of each kind of data, and the one transform between stored inputs and a network's input.
+
+Images: `small_cnn`, `resnet18`. Texts: `small_transformer`. Tables: `mlp`. `preprocess` prepares a batch of any kind;
+`adapt` makes a module in the manner of Hugging Face look like the others.
+"""
 
 from __future__ import annotations
+
+import inspect
+from typing import Any
 
 import torch
 from torch import nn
 
 from unskew.models.resnet import ResNet18
+from unskew.schemas.enums import DataKind
 
 _MEAN, _SCALE = 0.45, 0.25  # close to the mean and spread of natural images, the same for every channel
 
 
 def preprocess(batch: torch.Tensor) -> torch.Tensor:
-    """Stored pixels to a network's input: (x / 255 - 0.45) / 0.25.
+    """A stored batch to a network's input: images as (x / 255 - 0.45) / 0.25, tokens as int64, columns as they are.
 
     Args:
-        batch: uint8 (n, 3, size, size).
+        batch: uint8 (n, 3, size, size), int32 (n, n_tokens) or float32 (n, n_features).
     Returns:
-        float32, same shape and device.
+        float32 or int64, same shape and device.
     """
+    if batch.dtype == torch.int32:
+        return batch.long()
+    if batch.dtype != torch.uint8:
+        return batch
     return batch.to(torch.float32).div_(255).sub_(_MEAN).div_(_SCALE)
 
 
@@ -45,3 +57,31 @@ def small_cnn(n_classes: int, image_size: int, width: int = 16) -> nn.Module:
 def resnet18(n_classes: int) -> nn.Module:
     """A ResNet-18 with random weights; for images of 64 px and more."""
     return ResNet18(n_classes)
+
+
+def mlp(n_classes: int, n_features: int, width: int = 64) -> nn.Module:
+    """Two hidden layers with ReLU."""
+    return nn.Sequential(
+        nn.Linear(n_features, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, n_classes)
+    )
+
+
+def adapt(model: nn.Module, kind: DataKind) -> None:
+    """Let a module in the manner of Hugging Face be called like any other: tokens in, logits out.
+
+    Hooks only: names and shapes of the weights stay, so its checkpoints fit. An output with `.logits` becomes those;
+    where forward takes an `attention_mask` and the data is text, it is passed (1 where the token is not padding).
+    """
+    model.register_forward_hook(_logits_of)
+    if kind is DataKind.TEXT and "attention_mask" in inspect.signature(model.forward).parameters:
+        model.register_forward_pre_hook(_with_mask, with_kwargs=True)
+
+
+def _logits_of(module: nn.Module, args: Any, output: Any) -> Any:
+    return getattr(output, "logits", output)
+
+
+def _with_mask(module: nn.Module, args: Any, kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    if "attention_mask" in kwargs or len(args) != 1:
+        return args, kwargs
+    return args, {**kwargs, "attention_mask": (args[0] != 0).long()}

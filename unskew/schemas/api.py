@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from unskew.schemas.enums import (
+    DataKind,
     DirectionKind,
     DirectionState,
     Engine,
@@ -95,7 +96,8 @@ class Project(Body):
     name: str
     class_names: list[str]
     attributes: list[str]
-    image_size: int
+    kind: DataKind
+    image_size: int  # side in pixels that the model sees; 0 where examples are no images
     fingerprint: str  # sha256 of the data
     n_train: int
     n_validation: int
@@ -130,7 +132,9 @@ class Example(Body):
     position: int
     label: int
     label_name: str
-    path: str
+    path: str  # "reviews.csv:12" of a text or a table's row
+    text: str | None = None  # of a text; an image has neither, its picture is at …/thumbnail
+    columns: dict[str, str] | None = None  # of a table's row
     attributes: dict[str, str]
     prediction: int | None = None  # majority class of the attributed checkpoints
     correct_share: float | None = None  # share of those checkpoints that are right

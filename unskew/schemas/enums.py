@@ -26,6 +26,14 @@ class Layout(StrEnum):
     NPZ = "npz"
 
 
+class DataKind(StrEnum):
+    """What an example is, for a person and for a model."""
+
+    IMAGE = "image"
+    TEXT = "text"
+    TABLE = "table"  # one row of columns
+
+
 class Method(StrEnum):
     """Recipes of the one trainer."""
 

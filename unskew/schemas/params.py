@@ -9,18 +9,66 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from unskew.schemas.enums import Engine, Layout, Method, RowTransform, WeightRule
+from unskew.schemas.enums import DataKind, Engine, Layout, Method, RowTransform, WeightRule
 
 
 class Params(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class InputShape(Params):
+    """What one example is for a model; sizes that its kind does not have are 0.
+
+    image: uint8 (3, image_size, image_size) · text: int32 (n_tokens,), 0 = padding · table: float32 (n_features,).
+    """
+
+    kind: DataKind
+    image_size: int = 0
+    n_tokens: int = 0
+    vocabulary_size: int = 0
+    n_features: int = 0
+
+    @classmethod
+    def image(cls, size: int) -> InputShape:
+        return cls(kind=DataKind.IMAGE, image_size=size)
+
+    @classmethod
+    def text(cls, n_tokens: int, vocabulary_size: int) -> InputShape:
+        return cls(kind=DataKind.TEXT, n_tokens=n_tokens, vocabulary_size=vocabulary_size)
+
+    @classmethod
+    def table(cls, n_features: int) -> InputShape:
+        return cls(kind=DataKind.TABLE, n_features=n_features)
+
+    @property
+    def array(self) -> tuple[str, tuple[int, ...]]:
+        """dtype and shape of one stored example."""
+        if self.kind is DataKind.IMAGE:
+            return "uint8", (3, self.image_size, self.image_size)
+        return ("int32", (self.n_tokens,)) if self.kind is DataKind.TEXT else ("float32", (self.n_features,))
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Keywords that a model factory of this kind is offered."""
+        return {name: n for name, n in self.model_dump(exclude={"kind"}).items() if n}
+
+
+REFERENCE_MODELS = {
+    DataKind.IMAGE: "unskew.models:small_cnn",
+    DataKind.TEXT: "unskew.models:small_transformer",
+    DataKind.TABLE: "unskew.models:mlp",
+}
+
+
 class ModelSpec(Params):
     """A model by import path: called as factory(n_classes=…, image_size=…, **kwargs) with the keywords it accepts."""
 
-    factory: str = "unskew.models:small_cnn"
+    factory: str = ""  # "": the reference model of the data's kind
     kwargs: dict[str, Any] = Field(default_factory=dict)
+
+    def of_kind(self, kind: DataKind) -> ModelSpec:
+        """The same with the factory written out."""
+        return self if self.factory else self.model_copy(update={"factory": REFERENCE_MODELS[kind]})
 
 
 class TrainParams(Params):
@@ -50,6 +98,12 @@ class ImportParams(Params):
     seed: int = 0
     demo_seed: int = 0  # only with source "demo"
     layout: Layout | None = None  # None: recognised
+    kind: DataKind | None = None  # None: images if there is a path column, texts if there is a text column
+    text_column: str = "text"
+    n_tokens: int = Field(64, ge=4, le=4096)  # of a text that the model sees; the rest is cut off
+    vocabulary_size: int = Field(8000, ge=16)  # most frequent words of the training texts
+    feature_columns: list[str] | None = None  # of a table; None: all but label, split and attributes
+    attribute_columns: list[str] = []  # of a table; a column may be both a feature and an attribute
 
 
 class TrainJobParams(Params):

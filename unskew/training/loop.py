@@ -22,7 +22,7 @@ from unskew.errors import ModelError, Stopped
 from unskew.models import preprocess
 from unskew.models.checkpoints import load_progress, save_progress
 from unskew.schemas.params import TrainParams
-from unskew.training.pixels import PixelSource
+from unskew.training.inputs import InputSource
 
 _SAVE_EVERY = 10.0  # seconds between two saved states
 _SHORTEST_CYCLE = 10  # steps; with fewer the one-cycle schedule has no rising phase, and at 5 it divides by zero
@@ -42,7 +42,7 @@ class Fit:
     """
 
     model: nn.Module
-    pixels: PixelSource
+    inputs: InputSource
     label: NDArray[np.int64]
     index: NDArray[np.int64]
     epochs: int
@@ -99,7 +99,7 @@ class Fit:
             if self.should_stop is not None and self.should_stop():
                 raise Stopped
             rows = order[start:end]
-            logits = self.model(preprocess(self.pixels.batch(rows)))  # (batch, n_classes)
+            logits = self.model(preprocess(self.inputs.batch(rows)))  # (batch, n_classes)
             loss = F.cross_entropy(logits, target[torch.from_numpy(rows).to(self.device)])
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]

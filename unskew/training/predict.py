@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,13 +14,13 @@ from torch import nn
 from unskew.errors import Stopped
 from unskew.evaluation import Predictions
 from unskew.models import preprocess
-from unskew.training.pixels import PixelSource
+from unskew.training.inputs import InputSource
 
 
 @torch.no_grad()
 def predict(
     model: nn.Module,
-    pixels: NDArray[np.uint8] | PixelSource,
+    inputs: NDArray[Any] | InputSource,
     label: NDArray[np.int64],
     *,
     batch_size: int = 512,
@@ -29,7 +30,7 @@ def predict(
     """Run a model over one split, in evaluation mode; the mode it had is restored.
 
     Args:
-        pixels: uint8 (n, 3, size, size).
+        inputs: (n, …), as `SplitArrays` has them.
         label: int64 (n,).
         device: where the model is.
         should_stop: asked before every batch.
@@ -37,7 +38,7 @@ def predict(
         Stopped: should_stop() said so.
     """
     place = torch.device(device)
-    source = pixels if isinstance(pixels, PixelSource) else PixelSource(pixels, place)
+    source = inputs if isinstance(inputs, InputSource) else InputSource(inputs, place)
     target = torch.from_numpy(np.array(label, dtype=np.int64))  # a copy: stored labels may be read-only
     prediction = np.empty(len(target), dtype=np.int64)
     loss = np.empty(len(target), dtype=np.float32)

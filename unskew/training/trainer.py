@@ -19,8 +19,8 @@ from unskew.evaluation import Predictions, group_metrics
 from unskew.models import build
 from unskew.schemas.enums import Method
 from unskew.schemas.params import ModelSpec, TrainParams
+from unskew.training.inputs import InputSource
 from unskew.training.loop import Fit, Metrics
-from unskew.training.pixels import PixelSource
 from unskew.training.predict import predict
 from unskew.training.recipes import Plan, plan, recipe, refuse_forbidden_labels
 
@@ -120,11 +120,11 @@ class _Run:
 
     def best(self, validation_groups: Groups | None) -> TrainResult:
         """Train every length of the plan; the best on validation wins, the shorter one on a tie."""
-        pixels = PixelSource(self.data.train.pixels, self.device)
-        validation = PixelSource(self.data.validation.pixels, self.device)
+        inputs = InputSource(self.data.train.inputs, self.device)
+        validation = InputSource(self.data.validation.inputs, self.device)
         results: list[tuple[tuple[float, float], TrainResult]] = []
         for number in range(len(self.todo.epochs)):
-            fit = self._fit(number, pixels, validation)
+            fit = self._fit(number, inputs, validation)
             fit.run()
             result = self._result(fit, number, validation)
             score = (0.0, 0.0)
@@ -146,7 +146,7 @@ class _Run:
                 path.unlink(missing_ok=True)
         return replace(best, seconds=sum(result.seconds for _, result in results))
 
-    def _fit(self, number: int, pixels: PixelSource, validation: PixelSource) -> Fit:
+    def _fit(self, number: int, inputs: InputSource, validation: InputSource) -> Fit:
         epochs = self.todo.epochs[number]
 
         def report(done: int, metrics: Metrics) -> None:
@@ -155,7 +155,7 @@ class _Run:
 
         return Fit(
             model=self._model(),
-            pixels=pixels,
+            inputs=inputs,
             label=self.data.train.label,
             index=self.todo.index,
             epochs=epochs,
@@ -172,7 +172,7 @@ class _Run:
             state_path=self._path(number),
         )
 
-    def _result(self, fit: Fit, number: int, validation: PixelSource) -> TrainResult:
+    def _result(self, fit: Fit, number: int, validation: InputSource) -> TrainResult:
         return TrainResult(
             state={k: v.detach().to("cpu", copy=True) for k, v in fit.model.state_dict().items()},
             validation=self._predict(fit.model, validation, self.data.validation),
@@ -188,16 +188,16 @@ class _Run:
         return self.params.epochs * (before + done) / sum(self.todo.epochs)
 
     def _model(self) -> nn.Module:
-        return build(self.spec, n_classes=len(self.data.class_names), image_size=self.data.image_size, seed=self.seed)
+        return build(self.spec, n_classes=len(self.data.class_names), shape=self.data.shape, seed=self.seed)
 
-    def _predict(self, model: nn.Module, pixels: PixelSource, split: SplitArrays) -> Predictions:
-        return predict(model, pixels, split.label, device=self.device, should_stop=self.should_stop)
+    def _predict(self, model: nn.Module, inputs: InputSource, split: SplitArrays) -> Predictions:
+        return predict(model, inputs, split.label, device=self.device, should_stop=self.should_stop)
 
     def _test(self, state: dict[str, torch.Tensor]) -> Predictions:
         assert self.data.test is not None
         model = self._model()
         model.load_state_dict(state)
-        return self._predict(model.to(self.device), PixelSource(self.data.test.pixels, self.device), self.data.test)
+        return self._predict(model.to(self.device), InputSource(self.data.test.inputs, self.device), self.data.test)
 
     def _path(self, number: int) -> Path | None:
         if self.state_path is None:
@@ -215,7 +215,7 @@ class _Run:
             "seed": self.seed,
             "epochs": epochs,
             "classes": self.data.class_names,
-            "shape": self.data.train.pixels.shape,
+            "shape": self.data.train.inputs.shape,
         }
         digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
         digest.update(np.ascontiguousarray(self.todo.index).tobytes())

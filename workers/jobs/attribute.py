@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from backend.store import attributions, runs, tables
+from backend.store import attributions, projects, runs, tables
 from backend.store.artifacts import content_id
 from unskew.attribution import Attribution, Features, featurize, featurize_exact
 from unskew.models import build, load_state
@@ -53,7 +53,7 @@ def _features(context: Context, run_id: int, split: Split) -> dict[str, Any]:
         model = build(
             ModelSpec.model_validate(row.params["model"]),
             n_classes=len(project.class_names),
-            image_size=project.image_size,
+            shape=projects.shape(project),
             seed=row.seed,
         )
         assert row.checkpoint is not None
@@ -68,9 +68,9 @@ def _features(context: Context, run_id: int, split: Split) -> dict[str, Any]:
             "should_stop": context.should_stop,
         }
         if params.engine is Engine.EXACT:
-            found = featurize_exact(model, arrays.pixels, arrays.label, **common)
+            found = featurize_exact(model, arrays.inputs, arrays.label, **common)
         else:
-            found = featurize(model, arrays.pixels, arrays.label, seed=params.seed + row.seed, **common)
+            found = featurize(model, arrays.inputs, arrays.label, seed=params.seed + row.seed, **common)
         artifacts.make(attributions.FEATURES, number, found.save)
     with context.store.session() as session:
         artifacts.write(session, attributions.FEATURES, number, _already_made)

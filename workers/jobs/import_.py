@@ -1,4 +1,4 @@
-"""Register a project: the demo's images if asked for, a check of every row, pixels, then all rows in one transaction.
+"""Register a project: the demo if asked for, a check of every row, model inputs, then all rows in one transaction.
 
 Nothing is visible before the last step; whatever fails or is killed before it leaves no trace but the job.
 """
@@ -14,13 +14,14 @@ import numpy as np
 
 from backend.store import projects
 from backend.store.artifacts import content_id
-from unskew.data import Examples, build_demo, load_pixels, load_project_source, unpack
+from unskew.data import Examples, build_demo, fit_encoder, load_pixels, load_project_source, unpack
 from unskew.errors import DataError, StorageError
-from unskew.schemas.enums import Layout, Split
-from unskew.schemas.params import ImportParams
+from unskew.schemas.enums import DataKind, Layout, Split
+from unskew.schemas.params import ImportParams, InputShape
 from workers.context import Context, Step
 
 ROWS_AT_ONCE = 2_000
+ENCODING = "encoding.json"
 
 
 def plan(context: Context) -> list[Step]:
@@ -32,13 +33,13 @@ def plan(context: Context) -> list[Step]:
         *demo,
         *packed,
         {"title": "check every row", "do": "check"},
-        {"title": "read the images", "do": "pixels"},
+        {"title": "prepare what a model sees", "do": "inputs"},
         {"title": "register", "do": "register"},
     ]
 
 
 def run(context: Context, step: Step) -> dict[str, Any]:
-    does = {"demo": _demo, "unpack": _unpack, "check": _check, "pixels": _pixels, "register": _register}
+    does = {"demo": _demo, "unpack": _unpack, "check": _check, "inputs": _inputs, "register": _register}
     return does[step["do"]](context)
 
 
@@ -92,8 +93,23 @@ def _check(context: Context) -> dict[str, Any]:
     return {"n_rows": len(examples), "layout": examples.layout}
 
 
-def _pixels(context: Context) -> dict[str, Any]:
+def _inputs(context: Context) -> dict[str, Any]:
+    """One array a split, and `encoding.json`: the shape of an example, and how texts or rows were encoded."""
     params, examples = _source(context), _load(context.scratch)
+    if examples.kind is DataKind.IMAGE:
+        shape, how = InputShape.image(params.image_size), {}
+        _pixels(context, params, examples)
+    else:
+        encoder = fit_encoder(examples, params)
+        shape, how = encoder.shape, encoder.describe()
+        for split in Split:
+            rows = [examples.content[i] for i in examples.positions(split)]
+            np.save(context.scratch / f"{split.value}.npy", encoder.encode(rows))
+    (context.scratch / ENCODING).write_text(json.dumps({"shape": shape.model_dump(mode="json"), **how}))
+    return {}
+
+
+def _pixels(context: Context, params: ImportParams, examples: Examples) -> None:
     done = 0
     for split in Split:
         n = len(examples.positions(split))
@@ -116,29 +132,29 @@ def _pixels(context: Context) -> dict[str, Any]:
                 fix="Free some space or choose a smaller image size, then resume.",
             ) from error
         done += n
-    return {}
 
 
 def _register(context: Context) -> dict[str, Any]:
     params, examples = _source(context), _load(context.scratch)
     asked = context.params
     assert isinstance(asked, ImportParams)
-    pixels = content_id(
-        kind=projects.PIXELS, fingerprint=examples.fingerprint, image_size=params.image_size, job=context.job_id
+    shape = InputShape.model_validate(json.loads((context.scratch / ENCODING).read_text())["shape"])
+    inputs = content_id(
+        kind=projects.INPUTS, fingerprint=examples.fingerprint, shape=shape.model_dump(mode="json"), job=context.job_id
     )
 
     def write(folder: Path) -> None:
-        for split in Split:
-            # a link, not a move: a worker that is killed while the artifact is sealed finds the pixels again
-            os.link(context.scratch / f"{split.value}.npy", folder / f"{split.value}.npy")
+        for name in (*(f"{split.value}.npy" for split in Split), ENCODING):
+            # a link, not a move: a worker that is killed while the artifact is sealed finds the files again
+            os.link(context.scratch / name, folder / name)
 
-    if not context.store.artifacts.exists(projects.PIXELS, pixels):
-        context.store.artifacts.make(projects.PIXELS, pixels, write)
+    if not context.store.artifacts.exists(projects.INPUTS, inputs):
+        context.store.artifacts.make(projects.INPUTS, inputs, write)
     with context.store.session() as session:
-        found = next((p for p in projects.list_projects(session) if p.pixels == pixels), None)
+        found = next((p for p in projects.list_projects(session) if p.inputs == inputs), None)
         if found is None:
-            context.store.artifacts.write(session, projects.PIXELS, pixels, write)
-            found = projects.create_project(session, params, examples, pixels)
+            context.store.artifacts.write(session, projects.INPUTS, inputs, write)
+            found = projects.create_project(session, params, examples, shape, inputs)
         return {"project": found.slug, "project_id": found.id}
 
 
@@ -150,6 +166,7 @@ def _save(folder: Path, examples: Examples) -> None:
     np.savez(folder / "examples.npz", **arrays)
     head = {"root": str(examples.root), "class_names": examples.class_names, "fingerprint": examples.fingerprint}
     head["layout"] = examples.layout or ""
+    head |= {"kind": examples.kind, "content": examples.content}
     (folder / "examples.json").write_text(json.dumps(head))
 
 
@@ -168,4 +185,6 @@ def _load(folder: Path) -> Examples:
             content_hash=tuple(arrays["content_hash"].tolist()),
             fingerprint=head["fingerprint"],
             layout=Layout(head["layout"]) if head["layout"] else None,
+            kind=DataKind(head["kind"]),
+            content=tuple(head["content"]),
         )

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from backend.store import runs
+from backend.store import projects, runs
 from backend.store.artifacts import content_id
 from unskew.models import build, check_fits, load_state, save_state
 from unskew.schemas.enums import Method
@@ -38,11 +38,11 @@ def run(context: Context, step: Step) -> dict[str, Any]:
     model.to(context.device)
     assert context.project_id is not None
     data = project_data(context.store, context.project_id)
-    validation = predict(model, data.validation.pixels, data.validation.label, device=torch.device(context.device))
+    validation = predict(model, data.validation.inputs, data.validation.label, device=torch.device(context.device))
     test = (
         None
         if data.test is None
-        else predict(model, data.test.pixels, data.test.label, device=torch.device(context.device))
+        else predict(model, data.test.inputs, data.test.label, device=torch.device(context.device))
     )
     wanted = Wanted(Method.ERM, step["seed"], params.model, params.train, keep_checkpoint=True)
     key = content_id(project=context.project_id, imported=_digest(Path(step["path"])), settings=wanted.settings)
@@ -66,7 +66,7 @@ def run(context: Context, step: Step) -> dict[str, Any]:
 
 def _model(context: Context, params: ImportCheckpointsParams) -> torch.nn.Module:
     project = context.project()
-    return build(params.model, n_classes=len(project.class_names), image_size=project.image_size, seed=0)
+    return build(params.model, n_classes=len(project.class_names), shape=projects.shape(project), seed=0)
 
 
 def _digest(path: Path) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from backend.store import projects
 from unskew.schemas.enums import Method
 from unskew.schemas.params import TrainJobParams
 from workers.context import Context, Step
@@ -19,5 +20,6 @@ def plan(context: Context) -> list[Step]:
 def run(context: Context, step: Step) -> dict[str, Any]:
     params = context.params
     assert isinstance(params, TrainJobParams)
-    number = ensure(context, Wanted(Method.ERM, step["seed"], params.model, params.train, keep_checkpoint=True))
+    model = params.model.of_kind(projects.shape(context.project()).kind)
+    number = ensure(context, Wanted(Method.ERM, step["seed"], model, params.train, keep_checkpoint=True))
     return {f"run_{step['seed']}": number}

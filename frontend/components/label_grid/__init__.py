@@ -32,7 +32,7 @@ _COMPONENT = st.components.v2.component(
     "unskew_label_grid",
     html=_read("grid.html"),
     css=_read("grid.css"),
-    js=_read("sender.js", "grid.js"),
+    js=_read("sender.js", "example.js", "grid.js"),
 )
 
 

@@ -108,7 +108,7 @@ class Grid {
 
   async prefetch(index) {
     const page = await this.load(index).catch(() => null)
-    for (const item of page?.items ?? []) new Image().src = this.thumbnail(item)
+    for (const item of page?.items ?? []) if (isPicture(item.example)) new Image().src = this.thumbnail(item)
   }
 
   async turn(step) {
@@ -256,6 +256,7 @@ class Grid {
   render() {
     const page = this.pages[this.page]
     const done = this.data.onlyOpen ? "Nothing left to label here." : "No examples in this class."
+    this.tiles.classList.toggle("words", page.items.length > 0 && !isPicture(page.items[0].example))
     if (!page.items.length) this.tiles.replaceChildren(element("p", "empty", done))
     else this.tiles.replaceChildren(...page.items.map((item, position) => this.tile(item, position)))
     this.root.querySelector(".previous").disabled = this.page === 0
@@ -289,14 +290,12 @@ class Grid {
     tile.setAttribute("aria-label", `Example ${item.example.position + 1}: ${name}${item.by_hand ? ", by hand" : ""}`)
     tile.title = `${item.example.path}\n${name}${item.by_hand ? " (by hand)" : ""}${suggested ? `\nsuggested: ${suggested.name}` : ""}`
     if (group) tile.style.setProperty("--c", group.colour)
-    const image = element("img")
-    Object.assign(image, { src: this.thumbnail(item), alt: "", draggable: false, decoding: "async" })
     const mark = element("span", "mark")
     mark.append(element("span", group ? "number" : "number none", group ? String(group.index + 1) : item.unsure ? "?" : "–"))
     mark.append(element("span", "name", name))
     if (suggested && item.suggestion !== item.group) mark.append(element("span", "suggests", `was ${item.suggestion + 1}`))
     if (item.by_hand) mark.append(element("span", "hand", "✓"))
-    tile.append(image, mark)
+    tile.append(exampleNode(item.example, this.thumbnail(item)), mark)
     if (item.example.correct_share !== null && item.example.correct_share < 0.5) {
       const wrong = element("span", "wrong", "✗")
       wrong.title = "the models get this one wrong"

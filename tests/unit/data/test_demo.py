@@ -84,7 +84,7 @@ def test_skewed_validation_differs_in_validation_only(demo: Path, tmp_path: Path
 
 def test_arrays_without_files(demo: Path) -> None:
     data = demo_data()
-    assert np.array_equal(data.train.pixels, load_pixels(read(demo), "train", DEMO_IMAGE_SIZE))
+    assert np.array_equal(data.train.inputs, load_pixels(read(demo), "train", DEMO_IMAGE_SIZE))
     plain = demo_data(skew=0.5, validation="skewed")
     own = np.where(plain.train.label == 0, "grass", "brick")
     assert (plain.train.attributes["background"] == own).mean() == pytest.approx(0.5, abs=0.001)

@@ -11,7 +11,7 @@ from unskew.data import Data, SplitArrays
 from unskew.errors import SettingsError
 from unskew.evaluation import group_metrics
 from unskew.pruning import choose_k
-from unskew.schemas.params import AttributeParams, ModelSpec, TrainParams
+from unskew.schemas.params import AttributeParams, InputShape, ModelSpec, TrainParams
 
 SPEC = ModelSpec(kwargs={"width": 4})
 PARAMS = TrainParams(epochs=8, batch_size=32, learning_rate=3e-3)
@@ -35,7 +35,7 @@ def planted() -> tuple[Data, np.ndarray]:
     torch.set_num_threads(1)
     train, _ = _split(200, 0, 0.05)
     validation, groups = _split(120, 1, 0.5)
-    return Data(train, validation, None, ("dark", "bright"), 8), groups
+    return Data(train, validation, None, ("dark", "bright"), InputShape.image(8)), groups
 
 
 @pytest.mark.parametrize("method", ["trak", "auto_trak"])

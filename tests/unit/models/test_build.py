@@ -13,7 +13,7 @@ from torch import nn
 
 from unskew.errors import ModelError
 from unskew.models import build, preprocess, resnet18, small_cnn
-from unskew.schemas.params import ModelSpec
+from unskew.schemas.params import InputShape, ModelSpec
 
 SOURCE = """
 import torch
@@ -86,7 +86,7 @@ def own_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
 
 
 def make(factory: str, *, seed: int = 0, image_size: int = 16, **kwargs: object) -> nn.Module:
-    return build(ModelSpec(factory=factory, kwargs=kwargs), n_classes=2, image_size=image_size, seed=seed)
+    return build(ModelSpec(factory=factory, kwargs=kwargs), n_classes=2, shape=InputShape.image(image_size), seed=seed)
 
 
 def test_small_cnn_has_the_published_size() -> None:

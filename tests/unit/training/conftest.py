@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from unskew.data import Data, SplitArrays
-from unskew.schemas.params import ModelSpec, TrainParams
+from unskew.schemas.params import InputShape, ModelSpec, TrainParams
 
 SMALL = ModelSpec(kwargs={"width": 2})
 SHORT = TrainParams(epochs=3, batch_size=16)
@@ -36,7 +36,7 @@ def split(n: int, seed: int, minority: float) -> SplitArrays:
 
 @pytest.fixture(scope="session")
 def data() -> Data:
-    return Data(split(90, 0, 0.1), split(40, 1, 0.5), split(30, 2, 0.5), ("dark", "bright"), 8)
+    return Data(split(90, 0, 0.1), split(40, 1, 0.5), split(30, 2, 0.5), ("dark", "bright"), InputShape.image(8))
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ from unskew.data import Data
 from unskew.errors import ModelError, SettingsError, Stopped
 from unskew.evaluation import group_metrics
 from unskew.models import build
-from unskew.schemas.params import ModelSpec, TrainParams
+from unskew.schemas.params import InputShape, ModelSpec, TrainParams
 from unskew.training import TrainResult, predict, train
 from unskew.training import loop as training_loop
 from unskew.training.loop import batch_bounds, epoch_seed
@@ -69,9 +69,9 @@ def test_result_follows_from_the_arguments_and_leaves_the_random_state_alone(
 
 def test_state_gives_back_the_predictions(data: Data, small: ModelSpec, short: TrainParams) -> None:
     result = train("erm", data, model=small, seed=0, params=short)
-    model = build(small, n_classes=2, image_size=8, seed=99)
+    model = build(small, n_classes=2, shape=InputShape.image(8), seed=99)
     model.load_state_dict(result.state)
-    found = predict(model, data.validation.pixels, data.validation.label, batch_size=7)
+    found = predict(model, data.validation.inputs, data.validation.label, batch_size=7)
     assert np.array_equal(found.prediction, result.validation.prediction)
     assert np.allclose(found.loss, result.validation.loss, atol=1e-6)
     assert found.prediction.dtype == np.int64 and found.loss.dtype == np.float32
@@ -82,9 +82,9 @@ def test_only_kept_rows_matter(data: Data, small: ModelSpec, short: TrainParams)
     one = train("trak", data, model=small, seed=0, keep=keep, params=short)
     assert one.n_train == 45
     assert same(one, train("random_k", data, model=small, seed=0, keep=keep[::-1], params=short))
-    pixels = data.train.pixels.copy()
+    pixels = data.train.inputs.copy()
     pixels[1::2] = 0
-    blanked = replace(data, train=replace(data.train, pixels=pixels))
+    blanked = replace(data, train=replace(data.train, inputs=pixels))
     assert same(one, train("trak", blanked, model=small, seed=0, keep=keep, params=short))
 
 
@@ -96,10 +96,10 @@ def test_keeping_everything_is_erm(data: Data, small: ModelSpec, short: TrainPar
 def test_memory_mapped_and_read_only_arrays_train_alike(
     data: Data, small: ModelSpec, short: TrainParams, tmp_path: Path
 ) -> None:
-    np.save(tmp_path / "p.npy", data.train.pixels)
+    np.save(tmp_path / "p.npy", data.train.inputs)
     np.save(tmp_path / "l.npy", data.train.label)
     pixels, label = (np.load(tmp_path / name, mmap_mode="r") for name in ("p.npy", "l.npy"))
-    mapped = replace(data, train=replace(data.train, pixels=pixels, label=label))
+    mapped = replace(data, train=replace(data.train, inputs=pixels, label=label))
     one = train("erm", data, model=small, seed=0, params=short)
     assert same(one, train("erm", mapped, model=small, seed=0, params=short))
 
@@ -251,11 +251,11 @@ def test_no_test_split(data: Data, small: ModelSpec, short: TrainParams) -> None
 
 
 def test_predict_restores_the_mode_and_stops(data: Data, small: ModelSpec) -> None:
-    model = build(small, n_classes=2, image_size=8, seed=0).train()
-    predict(model, data.validation.pixels, data.validation.label)
+    model = build(small, n_classes=2, shape=InputShape.image(8), seed=0).train()
+    predict(model, data.validation.inputs, data.validation.label)
     assert model.training
     with pytest.raises(Stopped):
-        predict(model, data.validation.pixels, data.validation.label, should_stop=lambda: True)
+        predict(model, data.validation.inputs, data.validation.label, should_stop=lambda: True)
     assert model.training
 
 

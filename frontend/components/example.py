@@ -1,0 +1,45 @@
+"""How one example is shown, whatever its kind: a picture, a text, or the columns of a row. Every gallery asks here.
+
+The labelling grid draws its own tiles in the browser: `label_grid/example.js` is the same in JavaScript.
+"""
+
+from __future__ import annotations
+
+from html import escape
+
+from unskew.schemas.api import Example
+from unskew.schemas.enums import DataKind
+
+API = "/api/v1"  # same origin as the page, so that the browser fetches images itself
+WIDE = {DataKind.TEXT: 230, DataKind.TABLE: 200}  # px of a tile at least: words need room that pictures do not
+
+
+def thumbnail_url(project: str, example_id: int, size: int = 96) -> str:
+    """Path of an example's thumbnail on this server."""
+    return f"{API}/projects/{project}/examples/{example_id}/thumbnail?size={size}"
+
+
+def kind_of(example: Example) -> DataKind:
+    """What an example is, by what it carries."""
+    if example.text is not None:
+        return DataKind.TEXT
+    return DataKind.IMAGE if example.columns is None else DataKind.TABLE
+
+
+def example_html(example: Example, project: str, alt: str) -> str:
+    """The example itself as HTML.
+
+    Args:
+        alt: one line for those who do not see the picture; texts and rows speak for themselves.
+    """
+    if example.text is not None:
+        return f'<p class="us-text">{escape(example.text)}</p>'
+    if example.columns is not None:
+        rows = "".join(f"<dt>{escape(k)}</dt><dd>{escape(v) or '–'}</dd>" for k, v in example.columns.items())
+        return f'<dl class="us-row">{rows}</dl>'
+    return f'<img loading="lazy" src="{thumbnail_url(project, example.id)}" alt="{escape(alt, quote=True)}">'
+
+
+def tile_width(example: Example, wanted: int) -> int:
+    """Least width of a tile [px]: as wanted for pictures, wider for words."""
+    return max(wanted, WIDE.get(kind_of(example), 0))
