@@ -27,12 +27,23 @@ def restore(key: str, options: Sequence[T], default: T) -> None:
         st.session_state[key] = default
 
 
+def kept(key: str, value: T) -> T:
+    """Remember the value and give it back."""
+    remember(key, value)
+    return value
+
+
 def remember(key: str, value: object) -> None:
     """Write the widget's value into the address."""
     token = str(value)
     st.session_state.setdefault(_WRITTEN, {})[key] = token
     if st.query_params.get(key) != token:
         st.query_params[key] = token
+
+
+def origin() -> str:
+    """Scheme, host and port as the browser sees them."""
+    return "/".join((st.context.url or "http://127.0.0.1:8501").split("/")[:3])
 
 
 def unknown(key: str, options: Sequence[object]) -> str | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from functools import wraps
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import streamlit as st
 
@@ -85,17 +85,46 @@ def project(slug: str) -> body.ProjectDetail:
 
 
 @brief
-def examples(
-    slug: str,
-    *,
-    split: Split,
-    label: int | None = None,
-    attribute: str | None = None,
-    value: str | None = None,
-    after: str | None = None,
-    limit: int = 96,
-) -> body.ExamplePage:
-    return client().examples(slug, split=split, label=label, attribute=attribute, value=value, after=after, limit=limit)
+def examples(slug: str, **wanted: Any) -> body.ExamplePage:
+    """See `Client.examples`."""
+    return client().examples(slug, **wanted)
+
+
+@brief
+def example_detail(slug: str, example_id: int) -> body.ExampleDetail:
+    return client().example_detail(slug, example_id)
+
+
+@lasting
+def example_influence(slug: str, example_id: int, *, n: int) -> body.Influence:
+    return client().example_influence(slug, example_id, n=n)
+
+
+@lasting
+def nearest(slug: str, example_id: int, *, n: int) -> list[body.Example]:
+    return client().nearest(slug, example_id, n=n)
+
+
+@brief
+def examples_by_id(slug: str, example_ids: tuple[int, ...]) -> list[body.Example]:
+    """In the order given."""
+    return client().examples_by_id(slug, list(example_ids))
+
+
+@brief
+def views(slug: str) -> list[body.SavedView]:
+    return client().views(slug)
+
+
+def create_view(slug: str, create: body.ViewCreate) -> body.SavedView:
+    made = client().create_view(slug, create)
+    forget()
+    return made
+
+
+def delete_view(view_id: int) -> None:
+    client().delete_view(view_id)
+    forget()
 
 
 def check_import(params: ImportParams) -> body.ImportCheck:
@@ -193,6 +222,31 @@ def strips(direction_id: int, *, n: int, sign: int) -> list[body.Strip]:
     return client().strips(direction_id, n=n)
 
 
+@lasting
+def histogram(
+    direction_id: int, *, sign: int, attribute: str | None, group_set: int | None, version: int
+) -> body.Histogram:
+    """`sign` and the group set's `version` are part of the cache key."""
+    return client().histogram(direction_id, attribute=attribute, group_set=group_set)
+
+
+@lasting
+def scatter(
+    direction_id: int, *, other: int, signs: tuple[int, int], attribute: str | None, group_set: int | None, version: int
+) -> body.Scatter:
+    return client().scatter(direction_id, other=other, attribute=attribute, group_set=group_set)
+
+
+@lasting
+def end_influence(direction_id: int, *, end: int, sign: int, n: int) -> body.Influence:
+    return client().end_influence(direction_id, end=end, n=n)
+
+
+@lasting
+def group_influence(group_set_id: int, *, group: int, version: int, n: int) -> body.Influence:
+    return client().group_influence(group_set_id, group=group, n=n)
+
+
 # ---------------------------------------------------------------- groups
 @brief
 def group_sets(slug: str) -> list[body.GroupSet]:
@@ -206,6 +260,43 @@ def group_set(group_set_id: int) -> body.GroupSet:
 def update_group_set(group_set_id: int, patch: body.GroupSetPatch) -> None:
     client().update_group_set(group_set_id, patch)
     forget()
+
+
+def write_labels(group_set_id: int, labels: list[body.LabelWrite], *, annotator: str | None = None) -> None:
+    """Many at once, in parts that the API takes; by whoever gave a name on Label."""
+    who = annotator or str(st.session_state.get("annotator") or "me")
+    for start in range(0, len(labels), 1000):
+        client().write_labels(group_set_id, body.LabelBatch(labels=labels[start : start + 1000], annotator=who))
+    forget()
+
+
+def undo_label(group_set_id: int, annotator: str) -> None:
+    client().undo(group_set_id, annotator=annotator)
+    forget()
+
+
+def label_queue(group_set_id: int, **wanted: Any) -> body.LabelQueue:
+    """See `Client.label_queue`."""
+    return client().label_queue(group_set_id, **wanted)
+
+
+@brief
+def agreement(group_set_id: int) -> body.Agreement:
+    return client().agreement(group_set_id)
+
+
+@brief
+def label_history(group_set_id: int, *, limit: int) -> list[body.LabelEvent]:
+    return client().label_history(group_set_id, limit=limit)
+
+
+def import_labels(
+    group_set_id: int, content: bytes, *, format: str, annotator: str, dry_run: bool = False
+) -> body.LabelImport:
+    found = client().import_labels(group_set_id, content, format=format, annotator=annotator, dry_run=dry_run)
+    if not dry_run:
+        forget()
+    return found
 
 
 def create_group_set(slug: str, create: body.GroupSetCreate) -> body.GroupSet:

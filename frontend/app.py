@@ -9,7 +9,9 @@ import streamlit as st
 
 from frontend import api, pages
 from frontend.components import shell
+from frontend.components.inspector import inspector
 from frontend.components.messages import show_error
+from frontend.components.tile_events import tile_events
 from frontend.views import admin, compare, data, discover, jobs, label, models, projects, prune, reports
 from unskew.errors import LoginError, UnskewError
 
@@ -48,6 +50,8 @@ def main() -> None:
         if path != "jobs":
             shell.running_line(project.slug if project else None)
         current.run()
+        tile_events()
+        inspector(project)
     except UnskewError as error:
         show_error(error)
     except Exception:

@@ -22,6 +22,7 @@ from unskew.schemas.params import ImportParams, Params
 
 PREFIX = "/api/v1"
 TIMEOUT_SECONDS = 60.0  # a report is frozen within one request
+_RAW = {"Content-Type": "application/octet-stream"}
 ENDED = (JobStatus.DONE, JobStatus.FAILED, JobStatus.CANCELLED)
 
 T = TypeVar("T")
@@ -54,7 +55,7 @@ class Response(Protocol):
 class Transport(Protocol):
     """What the client needs of an HTTP library: `httpx.Client`, or a test client on the application itself."""
 
-    def request(self, method: str, url: str, *, params: Any = None, json: Any = None) -> Any: ...
+    def request(self, method: str, url: str, *, params: Any = None, **sent: Any) -> Any: ...
     def close(self) -> None: ...
 
 
@@ -120,12 +121,22 @@ class Client:
         label: int | None = None,
         attribute: str | None = None,
         value: str | None = None,
+        correct: bool | None = None,
+        low: float | None = None,
+        high: float | None = None,
+        view: int | None = None,
+        direction: int | None = None,
+        score_set: int | None = None,
+        descending: bool = False,
         after: str | None = None,
         limit: int = 100,
     ) -> api.ExamplePage:
-        """One page in position order; pass the page's `next` as `after`. `value` needs `attribute`."""
-        query = {"split": split, "label": label, "attribute": attribute, "value": value, "after": after, "limit": limit}
-        return self._one(api.ExamplePage, "GET", f"/projects/{slug}/examples", query=query)
+        """One page, as stored or by a direction or by T of a score set; pass the page's `next` as `after`.
+
+        `value` needs `attribute`; `low` and `high` bound what the page is sorted by; `view`: only of that saved view.
+        """
+        given = {name: found for name, found in locals().items() if name not in ("self", "slug")}
+        return self._one(api.ExamplePage, "GET", f"/projects/{slug}/examples", query=given)
 
     def example(self, slug: str, example_id: int) -> api.Example:
         return self._one(api.Example, "GET", f"/projects/{slug}/examples/{example_id}")
@@ -137,6 +148,37 @@ class Client:
     def image(self, slug: str, example_id: int) -> bytes:
         """The file as it was imported."""
         return self._bytes(f"/projects/{slug}/examples/{example_id}/image")
+
+    def examples_by_id(self, slug: str, example_ids: list[int]) -> list[api.Example]:
+        """These examples in this order, at most 1,000."""
+        ids = ",".join(map(str, example_ids))
+        return self._many(api.Example, f"/projects/{slug}/examples/by-id", query={"ids": ids})
+
+    def example_detail(self, slug: str, example_id: int) -> api.ExampleDetail:
+        """Predictions of every checkpoint, loss, place along directions and in T, groups."""
+        return self._one(api.ExampleDetail, "GET", f"/projects/{slug}/examples/{example_id}/detail")
+
+    def example_influence(self, slug: str, example_id: int, *, n: int = 24) -> api.Influence:
+        """Training examples that help and hurt a validation example most."""
+        return self._one(api.Influence, "GET", f"/projects/{slug}/examples/{example_id}/influence", query={"n": n})
+
+    def nearest(self, slug: str, example_id: int, *, n: int = 24) -> list[api.Example]:
+        """Examples of its class and split that lie nearest along the class's directions; value = distance."""
+        return self._many(api.Example, f"/projects/{slug}/examples/{example_id}/nearest", query={"n": n})
+
+    # ------------------------------------------------------------ saved views
+    def views(self, slug: str) -> list[api.SavedView]:
+        """Newest first."""
+        return self._many(api.SavedView, f"/projects/{slug}/views")
+
+    def create_view(self, slug: str, body: api.ViewCreate) -> api.SavedView:
+        return self._one(api.SavedView, "POST", f"/projects/{slug}/views", json=_dump(body))
+
+    def view(self, view_id: int) -> api.SavedView:
+        return self._one(api.SavedView, "GET", f"/views/{view_id}")
+
+    def delete_view(self, view_id: int) -> None:
+        self._request("DELETE", f"/views/{view_id}")
 
     # ------------------------------------------------------------ jobs and runs
     def start_job(self, slug: str, kind: JobKind, params: Params | dict[str, Any] | None = None) -> api.Job:
@@ -203,6 +245,35 @@ class Client:
         """Both ends of both strips, from the extreme inwards."""
         return self._many(api.Strip, f"/directions/{direction_id}/strips", query={"n": n, "offset": offset})
 
+    def scatter(
+        self,
+        direction_id: int,
+        *,
+        other: int,
+        attribute: str | None = None,
+        group_set: int | None = None,
+        limit: int = 20_000,
+    ) -> api.Scatter:
+        """A class's validation examples along two of its directions, as columns."""
+        query = {"other": other, "attribute": attribute, "group_set": group_set, "limit": limit}
+        return self._one(api.Scatter, "GET", f"/directions/{direction_id}/scatter", query=query)
+
+    def histogram(
+        self, direction_id: int, *, attribute: str | None = None, group_set: int | None = None
+    ) -> api.Histogram:
+        """Projections told apart by an attribute, by a group set, or by right and wrong."""
+        query = {"attribute": attribute, "group_set": group_set}
+        return self._one(api.Histogram, "GET", f"/directions/{direction_id}/histogram", query=query)
+
+    def end_influence(self, direction_id: int, *, end: int, n: int = 24) -> api.Influence:
+        """Training examples that help and hurt the extreme validation examples at one end (−1 or 1) most."""
+        return self._one(api.Influence, "GET", f"/directions/{direction_id}/influence", query={"end": end, "n": n})
+
+    def group_influence(self, group_set_id: int, *, group: int, n: int = 24) -> api.Influence:
+        """Training examples that help and hurt a group most."""
+        query = {"group": group, "n": n}
+        return self._one(api.Influence, "GET", f"/group-sets/{group_set_id}/influence", query=query)
+
     # ------------------------------------------------------------ groups and labels
     def group_sets(self, slug: str) -> list[api.GroupSet]:
         """Newest first."""
@@ -231,9 +302,15 @@ class Client:
         after: str | None = None,
         limit: int = 60,
         only_open: bool = False,
+        view: int | None = None,
+        annotator: str | None = None,
     ) -> api.LabelQueue:
-        """One page of the Label page; `only_open`: without those that a person labelled."""
+        """One page of the Label page.
+
+        `only_open`: without those that are labelled; `annotator`: with this person's own labels, blind to the others'.
+        """
         query = {"label": label, "order": order, "after": after, "limit": limit, "only_open": only_open}
+        query |= {"view": view, "annotator": annotator}
         return self._one(api.LabelQueue, "GET", f"/group-sets/{group_set_id}/queue", query=query)
 
     def write_labels(self, group_set_id: int, batch: api.LabelBatch) -> api.LabelResult:
@@ -247,8 +324,27 @@ class Client:
         return self._one(api.LabelResult, "POST", f"/group-sets/{group_set_id}/redo", json={"annotator": annotator})
 
     def export_labels(self, group_set_id: int, *, format: str = "csv") -> bytes:
-        """`csv` or `jsonl`."""
+        """`csv`, `jsonl` or `parquet`."""
         return self._bytes(f"/group-sets/{group_set_id}/export", query={"format": format})
+
+    def import_labels(
+        self, group_set_id: int, content: bytes, *, format: str = "csv", annotator: str = "me", dry_run: bool = False
+    ) -> api.LabelImport:
+        """Labels from a file like the exported one; all or none. One undo takes them back."""
+        query = {"format": format, "annotator": annotator, "dry_run": dry_run}
+        path = f"/group-sets/{group_set_id}/import"
+        return _read(TypeAdapter(api.LabelImport), self._request("POST", path, query=query, content=content).content)
+
+    def agreement(self, group_set_id: int) -> api.Agreement:
+        """How far annotators agree with each other and with the suggestion."""
+        return self._one(api.Agreement, "GET", f"/group-sets/{group_set_id}/agreement")
+
+    def label_history(
+        self, group_set_id: int, *, example_id: int | None = None, before: int | None = None, limit: int = 100
+    ) -> list[api.LabelEvent]:
+        """What people did, newest first; the next page is `before` the last one's id."""
+        query = {"example_id": example_id, "before": before, "limit": limit}
+        return self._many(api.LabelEvent, f"/group-sets/{group_set_id}/history", query=query)
 
     # ------------------------------------------------------------ scores and pruning
     def score_sets(self, slug: str) -> list[api.ScoreSet]:
@@ -363,10 +459,19 @@ class Client:
     def _bytes(self, path: str, *, query: dict[str, Any] | None = None) -> bytes:
         return self._request("GET", path, query=query).content
 
-    def _request(self, method: str, path: str, *, query: dict[str, Any] | None = None, json: Any = None) -> Response:
+    def _request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: dict[str, Any] | None = None,
+        json: Any = None,
+        content: bytes | None = None,
+    ) -> Response:
         given = {name: str(value) for name, value in (query or {}).items() if value is not None}
         try:
-            response: Response = self._http.request(method, PREFIX + path, params=given, json=json)
+            sent: dict[str, Any] = {"json": json} if content is None else {"content": content, "headers": _RAW}
+            response: Response = self._http.request(method, PREFIX + path, params=given, **sent)
         except Exception as error:
             if not _is_transport_error(error):
                 raise

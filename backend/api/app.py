@@ -27,6 +27,7 @@ from backend.api.routes import (
     prune,
     reports,
     system,
+    views,
 )
 from backend.api.trail import Trail
 from backend.store.db import Store
@@ -76,7 +77,7 @@ def create_app(
     return app
 
 
-MODULES = (system, accounts, projects, examples, jobs, directions, groups, prune, compare, reports)
+MODULES = (system, accounts, projects, examples, jobs, directions, groups, prune, compare, reports, views)
 _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 

@@ -97,6 +97,14 @@ def signed_projection(store: Store, row: tables.Direction) -> tuple[NDArray[np.i
     return _positions(store, row), row.sign * projection.astype(np.float64)
 
 
+def ordered(store: Store, row: tables.Direction, split: Split) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Positions of the class's examples of a split by rising signed value, int64 (n_c,), and the values, float64."""
+    order, values = _ordered(store, row, split)
+    places = np.asarray(order)[:: row.sign]
+    signed = row.sign * np.asarray(values, dtype=np.float64)[places]
+    return (_positions(store, row)[places] if split is Split.VALIDATION else places), signed
+
+
 def _positions(store: Store, row: tables.Direction) -> NDArray[np.int64]:
     return np.asarray(_load(store, row, "positions.npy"))
 

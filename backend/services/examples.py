@@ -13,54 +13,30 @@ from sqlalchemy.orm import Session
 from backend.store import attributions, pages, runs, tables
 from backend.store import projects as project_store
 from backend.store.db import Store
-from unskew.errors import SettingsError
+from unskew.errors import NotFoundError
 from unskew.schemas import api
 from unskew.schemas.enums import DataKind, Split
-
-MAX_PAGE = 1_000
-
-
-def page(
-    store: Store,
-    slug: str,
-    *,
-    split: Split,
-    label: int | None = None,
-    attribute: str | None = None,
-    value: str | None = None,
-    after: str | None = None,
-    limit: int = 100,
-) -> api.ExamplePage:
-    """One page of a split by position; the next one follows `after`."""
-    wanted = pages.Filter(label, attribute, value)
-    with store.read() as session:
-        project = project_store.get(session, slug)
-        if value is not None and attribute is None:
-            raise SettingsError(f"Which attribute has the value {value!r}?", fix="Name it as attribute.")
-        if attribute is not None and attribute not in project.attributes:
-            known = ", ".join(project.attributes) or "none"
-            raise SettingsError(f"There is no attribute {attribute!r}.", fix=f"This project has: {known}.")
-        rows = pages.page(session, project.id, split, wanted, after=_position(after), limit=limit + 1)
-        more, rows = len(rows) > limit, rows[:limit]
-        return api.ExamplePage(
-            items=bodies(store, session, project, rows),
-            total=pages.count(session, project.id, split, wanted),
-            next=str(rows[-1].position) if more else None,
-        )
-
-
-def _position(cursor: str | None) -> int | None:
-    if cursor is None:
-        return None
-    if not cursor.isdigit():
-        raise SettingsError(f"after={cursor!r} is not a cursor.", fix="Pass the `next` of the page before.")
-    return int(cursor)
 
 
 def get(store: Store, slug: str, example_id: int) -> api.Example:
     with store.read() as session:
         project = project_store.get(session, slug)
         return bodies(store, session, project, [pages.one(session, project.id, example_id)])[0]
+
+
+def some(store: Store, slug: str, example_ids: Sequence[int]) -> list[api.Example]:
+    """These examples in this order.
+
+    Raises:
+        NotFoundError: one is not in this project.
+    """
+    with store.read() as session:
+        project = project_store.get(session, slug)
+        found = pages.by_id(session, project.id, example_ids)
+        missing = [i for i in example_ids if i not in found]
+        if missing:
+            raise NotFoundError(f"There is no example {missing[0]} in this project.")
+        return bodies(store, session, project, [found[i] for i in example_ids])
 
 
 def at(
@@ -119,9 +95,14 @@ def votes(store: Store, session: Session, project_id: int) -> NDArray[np.int64] 
 
     Of the newest attribution; before there is one, of every ERM run; None when there is none either.
     """
+    voting = voters(session, project_id)
+    return _stacked(store, voting) if voting else None
+
+
+def voters(session: Session, project_id: int) -> tuple[str, ...]:
+    """Artifacts of the predictions that vote; what depends on the votes depends on these."""
     found = attributions.list_attributions(session, project_id)
-    rows = runs.erm_runs(session, project_id, found[0].run_ids if found else None)
-    return _stacked(store, tuple(row.predictions for row in rows)) if rows else None
+    return tuple(row.predictions for row in runs.erm_runs(session, project_id, found[0].run_ids if found else None))
 
 
 @lru_cache(maxsize=32)

@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
-from backend.services import directions, examples
-from backend.services.downloads import Download, csv_file, json_lines
+from backend.services import browse, directions, examples
+from backend.store import annotators, pages, saved_views, tables
 from backend.store import attributions as attribution_store
 from backend.store import groups as group_store
 from backend.store import labels as label_store
-from backend.store import pages, tables
 from backend.store import projects as project_store
 from backend.store.db import Store
+from unskew import evaluation
 from unskew.errors import ConflictError, DataError, NotFoundError, SettingsError
 from unskew.evaluation.seeds import mean_share
 from unskew.groups import attribute_values
@@ -23,9 +23,6 @@ from unskew.schemas import api
 from unskew.schemas.enums import GroupSource, LabelAction, LabelOrder, Split
 
 MAX_GROUPS = 9  # inside a class: one key on the keyboard each
-EXPORT_FIELDS = (
-    "example_id", "position", "path", "label", "group", "group_name", "suggestion", "by_hand", "unsure", "annotator",
-)  # fmt: skip
 
 
 def list_group_sets(store: Store, slug: str) -> list[api.GroupSet]:
@@ -44,10 +41,11 @@ def get(store: Store, group_set_id: int) -> api.GroupSet:
 
 def create(store: Store, slug: str, wanted: api.GroupSetCreate) -> api.GroupSet:
     """A new group set from exactly one source: directions (pseudo-groups), an attribute, or names for hand labels."""
-    given = [bool(wanted.direction_ids), wanted.attribute is not None, bool(wanted.group_names)]
-    if sum(given) != 1:
+    given = [bool(wanted.direction_ids), wanted.attribute, bool(wanted.group_names), wanted.view_id]
+    if sum(source not in (None, False) for source in given) != 1:
         raise SettingsError(
-            "A group set has one source.", fix="Give direction_ids, or an attribute, or group_names for hand labels."
+            "A group set has one source.",
+            fix="Give direction_ids, or an attribute, or a view_id, or group_names for hand labels.",
         )
     with store.session() as session:
         project = project_store.get(session, slug)
@@ -55,16 +53,20 @@ def create(store: Store, slug: str, wanted: api.GroupSetCreate) -> api.GroupSet:
             row = _from_directions(store, session, project, wanted)
         elif wanted.attribute is not None:
             row = _from_attribute(store, session, project, wanted.name, wanted.attribute)
+        elif wanted.view_id is not None:
+            row = _from_view(store, session, project, wanted.name, wanted.view_id)
         else:
             row = _by_hand(store, session, project, wanted)
         return _body(store, session, project, row)
 
 
 def update(store: Store, group_set_id: int, patch: api.GroupSetPatch) -> api.GroupSet:
-    """Other names for the same groups."""
+    """Other names for the same groups, or other guidelines."""
     with store.session() as session:
         row = group_store.get(session, group_set_id)
         group_store.rename(session, row, patch.name, patch.group_names)
+        if patch.guidelines is not None:
+            row.guidelines = patch.guidelines
     return get(store, group_set_id)
 
 
@@ -128,6 +130,23 @@ def _from_attribute(
     return group_store.create(session, project, name, GroupSource.ATTRIBUTE, names, members, attribute=attribute)
 
 
+def _from_view(store: Store, session: Session, project: tables.Project, name: str, view_id: int) -> tables.GroupSet:
+    """Index 1 = inside the view, 0 = outside; classes without an example inside get no groups."""
+    title = saved_views.get(session, view_id).name
+    inside = set(browse.view_positions(store, session, project, Split.VALIDATION, view_id).tolist())
+    label = examples.labels(store, project, Split.VALIDATION)
+    touched = {int(label[position]) for position in inside}
+    if not touched:
+        raise DataError(f"View {title!r} is empty.", fix="Choose a view with validation examples.")
+    names = [
+        [f"{class_name} · not {title}", f"{class_name} · {title}"] if c in touched else []
+        for c, class_name in enumerate(project.class_names)
+    ]
+    suggestion = {place: int(place in inside) for place, c in enumerate(label.tolist()) if c in touched}
+    members = _members(session, project, suggestion, _first_projection(store, session, project))
+    return group_store.create(session, project, name, GroupSource.HAND, names, members)
+
+
 def _by_hand(store: Store, session: Session, project: tables.Project, wanted: api.GroupSetCreate) -> tables.GroupSet:
     given = [name.strip() for name in wanted.group_names]
     if len(given) > MAX_GROUPS or len(set(given)) < len(given) or not all(given):
@@ -169,7 +188,7 @@ def _members(
 
 def _body(store: Store, session: Session, project: tables.Project, row: tables.GroupSet) -> api.GroupSet:
     found = group_store.counts(session, row.id)
-    accuracy = _accuracy(store, session, project, row)
+    accuracy, by_hand = _accuracy(store, session, project, row)
     width = group_store.n_per_class(row)
     groups = [
         api.Group(
@@ -179,6 +198,9 @@ def _body(store: Store, session: Session, project: tables.Project, row: tables.G
             name=name,
             n=found.get((label, index), (0, 0))[0],
             accuracy=accuracy.get(label * width + index),
+            n_by_hand=found.get((label, index), (0, 0))[1],
+            accuracy_by_hand=by_hand.get(label * width + index),
+            more_needed=_more_needed(by_hand.get(label * width + index)) if accuracy else None,
         )
         for label, names in enumerate(row.group_names)
         for index, name in enumerate(names)
@@ -194,20 +216,34 @@ def _body(store: Store, session: Session, project: tables.Project, row: tables.G
         n_unassigned=sum(n for (_, index), (n, _) in found.items() if index is None),
         n_total=sum(n for n, _ in found.values()),
         version=row.version,
+        guidelines=row.guidelines,
         created_at=row.created_at,
     )
 
 
-def _accuracy(store: Store, session: Session, project: tables.Project, row: tables.GroupSet) -> dict[int, api.Interval]:
-    """Mean accuracy of the attributed checkpoints on each group, with n = examples; empty before there are any."""
+def _more_needed(accuracy: api.Interval | None) -> int:
+    return evaluation.more_needed(accuracy or evaluation.wilson(0, 0))
+
+
+def _accuracy(
+    store: Store, session: Session, project: tables.Project, row: tables.GroupSet
+) -> tuple[dict[int, api.Interval], dict[int, api.Interval]]:
+    """Mean accuracy of the attributed checkpoints on each group, and on what people labelled of it; n = examples.
+
+    Empty before there are checkpoints.
+    """
     said = examples.votes(store, session, project.id)
     if said is None:
-        return {}
-    group = group_store.assignment(session, row.id).group
+        return {}, {}
+    given = group_store.assignment(session, row.id)
     share: NDArray[np.float64] = (said == examples.labels(store, project, Split.VALIDATION)).mean(axis=0)
-    return {
-        int(g): mean_share(float(share[group == g].sum()), int((group == g).sum())) for g in np.unique(group) if g >= 0
-    }
+
+    def on(inside: NDArray[np.bool_]) -> dict[int, api.Interval]:
+        group = np.where(inside, given.group, -1)
+        found = np.unique(group[group >= 0])
+        return {int(g): mean_share(float(share[group == g].sum()), int((group == g).sum())) for g in found}
+
+    return on(np.ones(len(share), dtype=bool)), on(given.by_hand)
 
 
 # ---------------------------------------------------------------- labelling
@@ -220,19 +256,49 @@ def queue(
     after: str | None = None,
     limit: int = 60,
     only_open: bool = False,
+    view: int | None = None,
+    annotator: str | None = None,
 ) -> api.LabelQueue:
-    wanted = label_store.Filter(label, only_open)
+    """One page of what there is to label; with `annotator`: as this person alone labelled it, blind to the others."""
     with store.read() as session:
         row = group_store.get(session, group_set_id)
         project = project_store.get(session, row.project_id)
+        own = annotators.said(session, row.id, annotator).get(annotator, {}) if annotator is not None else None
+        differ = annotators.disagreements(annotators.said(session, row.id)) if order is LabelOrder.DISAGREEMENT else {}
+        wanted = label_store.Filter(
+            label=label,
+            only_open=only_open,
+            positions=None
+            if view is None
+            else tuple(browse.view_positions(store, session, project, Split.VALIDATION, view).tolist()),
+            example_ids=tuple(differ) if order is LabelOrder.DISAGREEMENT else None,
+            labelled=None if own is None else tuple(own),
+        )
         found = label_store.queue(session, row.id, wanted, order, after=_cursor(after), limit=limit + 1)
         more, found = len(found) > limit, found[:limit]
+        items = _items(store, session, project, [member for member, _ in found])
         return api.LabelQueue(
-            items=_items(store, session, project, [member for member, _ in found]),
+            items=[_seen_by(item, own, differ) for item in items],
             total=label_store.count(session, row.id, wanted),
             order=order,
             next=f"{found[-1][1]!r}_{found[-1][0].example_id}" if more else None,
         )
+
+
+def _seen_by(
+    item: api.LabelItem, own: dict[int, int | None] | None, differ: dict[int, dict[str, int | None]]
+) -> api.LabelItem:
+    """The item with one person's own label instead of the set's, and with what annotators said where they differ."""
+    number = item.example.id
+    change: dict[str, object] = {"others": differ.get(number, {})}
+    if own is not None:
+        mine = number in own
+        change |= {
+            "group": own[number] if mine else item.suggestion,
+            "by_hand": mine,
+            "unsure": mine and own[number] is None,
+        }
+    return item.model_copy(update=change)
 
 
 def _cursor(text: str | None) -> tuple[float, int] | None:
@@ -248,19 +314,22 @@ def _cursor(text: str | None) -> tuple[float, int] | None:
 def write(store: Store, group_set_id: int, batch: api.LabelBatch) -> api.LabelResult:
     """Store key presses at once; a key that is stored already changes nothing."""
     with store.session() as session:
-        touched = label_store.write(session, group_set_id, batch.labels, batch.annotator)
+        who = annotators.name(batch.annotator, adjudicates=batch.adjudicates)
+        touched = label_store.write(session, group_set_id, batch.labels, who)
         return _result(store, session, group_set_id, LabelAction.SET, touched)
 
 
-def undo(store: Store, group_set_id: int, annotator: str) -> api.LabelResult:
+def undo(store: Store, group_set_id: int, who: api.AnnotatorBody) -> api.LabelResult:
     with store.session() as session:
-        touched = label_store.undo(session, group_set_id, annotator)
+        name = annotators.name(who.annotator, adjudicates=who.adjudicates)
+        touched = label_store.undo(session, group_set_id, name)
         return _result(store, session, group_set_id, LabelAction.UNDO, touched)
 
 
-def redo(store: Store, group_set_id: int, annotator: str) -> api.LabelResult:
+def redo(store: Store, group_set_id: int, who: api.AnnotatorBody) -> api.LabelResult:
     with store.session() as session:
-        touched = label_store.redo(session, group_set_id, annotator)
+        name = annotators.name(who.annotator, adjudicates=who.adjudicates)
+        touched = label_store.redo(session, group_set_id, name)
         return _result(store, session, group_set_id, LabelAction.REDO, touched)
 
 
@@ -291,31 +360,3 @@ def _items(
         )
         for example, member in zip(shown, members, strict=True)
     ]
-
-
-def export(store: Store, group_set_id: int, format: str) -> Download:
-    """Every validation example with its group, as CSV or JSON Lines."""
-    with store.read() as session:
-        row = group_store.get(session, group_set_id)
-        project = project_store.get(session, row.project_id)
-        found = label_store.export(session, row.id)
-    values = [
-        (
-            member.example_id,
-            member.position,
-            path,
-            project.class_names[member.label],
-            member.group,
-            None if member.group is None else row.group_names[member.label][member.group],
-            member.suggestion,
-            member.by_hand,
-            member.unsure,
-            annotator,
-        )
-        for member, path, annotator in found
-    ]
-    name = f"{project.slug}-groups-{row.id}-v{row.version}"
-    writers = {"csv": csv_file, "jsonl": json_lines}
-    if format not in writers:
-        raise SettingsError(f"There is no format {format!r}.", fix=f"Choose one of {', '.join(writers)}.")
-    return writers[format](name, EXPORT_FIELDS, values)

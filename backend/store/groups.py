@@ -24,6 +24,7 @@ class Assignment:
     Attributes:
         group: int64 (n_validation,), label-major; -1 = in no group.
         names: of all groups, position = number.
+        by_hand: bool (n_validation,), whether a person labelled it.
     """
 
     group: NDArray[np.int64]
@@ -31,6 +32,7 @@ class Assignment:
     n_per_class: int
     version: int
     source: GroupSource
+    by_hand: NDArray[np.bool_]
 
 
 def get(session: Session, group_set_id: int) -> tables.GroupSet:
@@ -116,12 +118,17 @@ def assignment(session: Session, group_set_id: int) -> Assignment:
     row = get(session, group_set_id)
     member = tables.GroupMember
     found = session.execute(
-        select(member.label, member.group).where(member.group_set_id == row.id).order_by(member.position)
+        select(member.label, member.group, member.by_hand)
+        .where(member.group_set_id == row.id)
+        .order_by(member.position)
     ).all()
     label = np.array([r[0] for r in found], dtype=np.int64)
     index = np.array([-1 if r[1] is None else r[1] for r in found], dtype=np.int64)
     width = n_per_class(row)
-    return Assignment(groups.number(label, index, width), group_names(row), width, row.version, GroupSource(row.source))
+    by_hand = np.array([r[2] for r in found], dtype=bool)
+    return Assignment(
+        groups.number(label, index, width), group_names(row), width, row.version, GroupSource(row.source), by_hand
+    )
 
 
 def counts(session: Session, group_set_id: int) -> dict[tuple[int, int | None], tuple[int, int]]:
@@ -139,6 +146,20 @@ def members(session: Session, group_set_id: int, example_ids: Sequence[int]) -> 
     member = tables.GroupMember
     query = select(member).where(member.group_set_id == group_set_id, member.example_id.in_(example_ids))
     return {row.example_id: row for row in session.scalars(query)}
+
+
+def of_example(session: Session, project_id: int, example_id: int) -> dict[str, str]:
+    """Group set → name of the example's group there; "" where it is in none."""
+    member, group_set = tables.GroupMember, tables.GroupSet
+    query = (
+        select(group_set, member.label, member.group)
+        .join(member, member.group_set_id == group_set.id)
+        .where(group_set.project_id == project_id, group_set.put_away_at.is_(None), member.example_id == example_id)
+        .order_by(group_set.id.desc())
+    )
+    return {
+        row.name: "" if group is None else row.group_names[label][group] for row, label, group in session.execute(query)
+    }
 
 
 def n_events(session: Session, group_set_id: int) -> int:

@@ -12,7 +12,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Float, Select, and_, cast, func, or_, select, update
+from sqlalchemy import (
+    BigInteger,
+    BindParameter,
+    ColumnElement,
+    Float,
+    Integer,
+    Select,
+    and_,
+    bindparam,
+    cast,
+    func,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.orm import Session
 
 from backend.store import tables
@@ -21,7 +35,7 @@ from unskew.errors import ConflictError, NotFoundError, SettingsError
 from unskew.schemas import api
 from unskew.schemas.enums import GroupSource, LabelAction, LabelOrder
 
-UNDO_DEPTH = 500  # events of one annotator that undo looks back over
+UNDO_DEPTH = 5_000  # events of one annotator that undo looks back over; more than the largest gesture
 
 # Knuth's multiplicative hash: the same shuffle on every database, different from the order of positions.
 _SHUFFLE, _MODULUS = 2_654_435_761, 4_294_967_296
@@ -60,21 +74,32 @@ def write(session: Session, group_set_id: int, labels: Sequence[api.LabelWrite],
 
 
 def undo(session: Session, group_set_id: int, annotator: str) -> list[int]:
-    """Take back this annotator's last label that is not taken back yet."""
+    """Take back this annotator's last gesture that is not taken back yet: one label, or all that were given at once."""
     row = locked(session, group_set_id)
     done, _ = _stacks(session, row.id, annotator)
     if not done:
         raise ConflictError("There is nothing to undo.")
-    return _revert(session, row, done[-1], annotator, LabelAction.UNDO)
+    return [_revert(session, row, event, annotator, LabelAction.UNDO) for event in _gesture(done)]
 
 
 def redo(session: Session, group_set_id: int, annotator: str) -> list[int]:
-    """Bring back the label that was undone last; a new label empties this stack."""
+    """Bring back the gesture that was undone last; a new label empties this stack."""
     row = locked(session, group_set_id)
     _, undone = _stacks(session, row.id, annotator)
     if not undone:
         raise ConflictError("There is nothing to redo.")
-    return _revert(session, row, undone[-1], annotator, LabelAction.REDO)
+    return [_revert(session, row, event, annotator, LabelAction.REDO) for event in _gesture(undone)]
+
+
+def _gesture(stack: Sequence[tables.LabelEvent]) -> list[tables.LabelEvent]:
+    """The events of the top gesture, the last first; a key without ":" is a gesture of its own."""
+    name, together, _ = stack[-1].key.partition(":")
+    found = [stack[-1]]
+    for event in reversed(stack[:-1]):
+        if not together or not event.key.startswith(f"{name}:"):
+            break
+        found.append(event)
+    return found
 
 
 def _stacks(
@@ -100,7 +125,7 @@ def _stacks(
 
 def _revert(
     session: Session, row: tables.GroupSet, event: tables.LabelEvent, annotator: str, action: LabelAction
-) -> list[int]:
+) -> int:
     """Take the event back or bring it back. Undo uncovers the label below it, which may be another person's."""
     member = members(session, row.id, [event.example_id])[event.example_id]
     after = event.after
@@ -109,7 +134,7 @@ def _revert(
         after = standing(history, member.suggestion, without=event.id)
     _append(session, row, member, annotator, action, uuid.uuid4().hex, after, reverts=event.id)
     _touched(session, row, 1)
-    return [event.example_id]
+    return event.example_id
 
 
 def _events(session: Session, group_set_id: int, example_id: int) -> list[tables.LabelEvent]:
@@ -182,10 +207,19 @@ def _touched(session: Session, row: tables.GroupSet, n: int) -> None:
 
 @dataclass(frozen=True)
 class Filter:
-    """Which members; `only_open`: those that no person labelled yet."""
+    """Which members.
+
+    Attributes:
+        only_open: those that no person labelled yet.
+        positions, example_ids: these only.
+        labelled: what one person labelled: then `only_open` leaves out these instead.
+    """
 
     label: int | None = None
     only_open: bool = False
+    positions: tuple[int, ...] | None = None
+    example_ids: tuple[int, ...] | None = None
+    labelled: tuple[int, ...] | None = None
 
 
 def queue(
@@ -223,6 +257,7 @@ def _key(order: LabelOrder) -> ColumnElement[Any]:
         LabelOrder.BOUNDARY: func.abs(member.rank),
         LabelOrder.RANDOM: (cast(member.position, BigInteger) + 1) * _SHUFFLE % _MODULUS,
         LabelOrder.POSITION: cast(member.position, BigInteger),
+        LabelOrder.DISAGREEMENT: cast(member.position, BigInteger),
     }
     return keys[order]
 
@@ -232,9 +267,20 @@ def _filtered(query: Select[*tuple[Any, ...]], group_set_id: int, wanted: Filter
     query = query.where(member.group_set_id == group_set_id)
     if wanted.label is not None:
         query = query.where(member.label == wanted.label)
-    if wanted.only_open:
+    if wanted.positions is not None:
+        query = query.where(member.position.in_(_literal(wanted.positions)))
+    if wanted.example_ids is not None:
+        query = query.where(member.example_id.in_(_literal(wanted.example_ids)))
+    if wanted.only_open and wanted.labelled is not None:
+        query = query.where(member.example_id.not_in(_literal(wanted.labelled)))
+    elif wanted.only_open:
         query = query.where(member.by_hand.is_(False))
     return query
+
+
+def _literal(numbers: Sequence[int]) -> BindParameter[Any]:
+    """Numbers written into the statement: SQLite takes 32,766 parameters, a view may hold more examples."""
+    return bindparam(None, list(numbers), Integer, expanding=True, literal_execute=True)
 
 
 def export(session: Session, group_set_id: int) -> list[tuple[tables.GroupMember, str, str | None]]:

@@ -17,6 +17,7 @@ BY_NUMBER: dict[str, Any] = {
     "report_id": tables.Report,
     "run_id": tables.Run,
     "attribution_id": tables.Attribution,
+    "view_id": tables.SavedView,
 }
 WITHOUT_PROJECT = ("user_name", "token_id")
 

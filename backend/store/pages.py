@@ -1,4 +1,4 @@
-"""Pages of examples: one query each, by keyset or by the positions that a stored order names; never by OFFSET."""
+"""Rows of examples: one query a page, by the positions that an order names; never by OFFSET."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
@@ -30,15 +32,6 @@ class Row:
     attributes: dict[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Filter:
-    """Which examples of a split; `value` goes with `attribute`."""
-
-    label: int | None = None
-    attribute: str | None = None
-    value: str | None = None
-
-
 def by_position(session: Session, project_id: int, split: Split, positions: Sequence[int]) -> list[Row]:
     """The examples at these positions, in the order given."""
     found: dict[int, Row] = {}
@@ -54,8 +47,25 @@ def by_position(session: Session, project_id: int, split: Split, positions: Sequ
 
 def by_id(session: Session, project_id: int, example_ids: Sequence[int]) -> dict[int, Row]:
     """Examples of this project by id; those of another project are not among them."""
-    query = _with_attributes().where(tables.Example.project_id == project_id, tables.Example.id.in_(example_ids))
-    return {row.id: row for row in _rows(session, query)}
+    found: dict[int, Row] = {}
+    for start in range(0, len(example_ids), IN_ONE_QUERY):
+        part = example_ids[start : start + IN_ONE_QUERY]
+        query = _with_attributes().where(tables.Example.project_id == project_id, tables.Example.id.in_(part))
+        found |= {row.id: row for row in _rows(session, query)}
+    return found
+
+
+def ids(session: Session, project_id: int, split: Split, positions: NDArray[np.int64]) -> list[int]:
+    """Ids of the examples at these positions, in the order given."""
+    example = tables.Example
+    found: dict[int, int] = {}
+    for start in range(0, len(positions), IN_ONE_QUERY):
+        part = positions[start : start + IN_ONE_QUERY].tolist()
+        query = select(example.position, example.id).where(
+            example.project_id == project_id, example.split == split, example.position.in_(part)
+        )
+        found |= {position: number for position, number in session.execute(query)}
+    return [found[p] for p in positions.tolist()]
 
 
 def one(session: Session, project_id: int, example_id: int) -> Row:
@@ -71,24 +81,6 @@ def file_of(session: Session, project_id: int, example_id: int) -> tuple[str, st
     if row is None or row.project_id != project_id:
         raise NotFoundError(f"There is no example {example_id} in this project.")
     return row.path, row.content_hash
-
-
-def page(
-    session: Session, project_id: int, split: Split, wanted: Filter, *, after: int | None = None, limit: int
-) -> list[Row]:
-    """The first `limit` examples after position `after`, by rising position."""
-    example = tables.Example
-    chosen = _filtered(select(example.id), project_id, split, wanted)
-    if after is not None:
-        chosen = chosen.where(example.position > after)
-    chosen = chosen.order_by(example.position).limit(limit)
-    query = _with_attributes().where(example.id.in_(chosen.scalar_subquery())).order_by(example.position)
-    return _rows(session, query)
-
-
-def count(session: Session, project_id: int, split: Split, wanted: Filter) -> int:
-    query = _filtered(select(func.count()).select_from(tables.Example), project_id, split, wanted)
-    return session.scalar(query) or 0
 
 
 def class_counts(session: Session, project_id: int | None = None) -> list[tuple[int, str, int, int]]:
@@ -116,18 +108,6 @@ def keys(session: Session, project_id: int, split: Split) -> list[tuple[int, int
     query = select(example.id, example.position, example.label, example.path)
     query = query.where(example.project_id == project_id, example.split == split).order_by(example.position)
     return [(i, position, label, path) for i, position, label, path in session.execute(query)]
-
-
-def _filtered(query: Select[Any], project_id: int, split: Split, wanted: Filter) -> Select[Any]:
-    example, held = tables.Example, tables.AttributeValue
-    query = query.where(example.project_id == project_id, example.split == split)
-    if wanted.label is not None:
-        query = query.where(example.label == wanted.label)
-    if wanted.attribute is not None:
-        query = query.join(held, (held.example_id == example.id) & (held.name == wanted.attribute))
-        if wanted.value is not None:
-            query = query.where(held.value == wanted.value)
-    return query
 
 
 def _with_attributes() -> Select[*tuple[Any, ...]]:

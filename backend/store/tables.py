@@ -220,6 +220,7 @@ class GroupSet(Base):
     version: Mapped[int] = mapped_column(default=0)
     created_at: Mapped[datetime] = mapped_column(default=now)
     put_away_at: Mapped[datetime | None]  # deleted by a person, but it holds labels that people gave
+    guidelines: Mapped[str] = mapped_column(Text, default="", server_default="")  # Markdown, beside the task
     __table_args__ = (UniqueConstraint("project_id", "name"), {"sqlite_autoincrement": True})
 
 
@@ -309,7 +310,33 @@ class Report(Base):
     artifact: Mapped[str] = mapped_column(String(64))  # the HTML file
     size_bytes: Mapped[int]
     revoked: Mapped[bool] = mapped_column(default=False)
+    expires_at: Mapped[datetime | None]  # from then on the link is closed; the report stays
     created_at: Mapped[datetime] = mapped_column(default=now)
+
+
+class SavedView(Base):
+    """A named part of a split: a rule (filters), or the very examples that a person picked. Never changed."""
+
+    __tablename__ = "saved_view"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    project_id: Mapped[int] = mapped_column(ForeignKey("project.id", ondelete="CASCADE"))
+    name: Mapped[str] = mapped_column(String(100))
+    split: Mapped[str] = mapped_column(String(10))
+    rule: Mapped[dict[str, Any]]  # ExampleFilter
+    positions: Mapped[list[Any] | None] = mapped_column(JSON)  # ascending, within the split; NULL = by the rule alone
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    __table_args__ = (UniqueConstraint("project_id", "name"), {"sqlite_autoincrement": True})
+
+
+class TestReveal(Base):
+    """When somebody looked at test results: choosing anything after that is choosing on test."""
+
+    __tablename__ = "test_reveal"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    project_id: Mapped[int] = mapped_column(ForeignKey("project.id", ondelete="CASCADE"))
+    who: Mapped[str] = mapped_column(String(64))
+    at: Mapped[datetime] = mapped_column(default=now)
+    __table_args__ = (Index("ix_test_reveal_project", "project_id", "id"),)
 
 
 class Artifact(Base):

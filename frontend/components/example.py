@@ -19,6 +19,11 @@ def thumbnail_url(project: str, example_id: int, size: int = 96) -> str:
     return f"{API}/projects/{project}/examples/{example_id}/thumbnail?size={size}"
 
 
+def image_url(project: str, example_id: int) -> str:
+    """Path of the file as it was imported."""
+    return f"{API}/projects/{project}/examples/{example_id}/image"
+
+
 def kind_of(example: Example) -> DataKind:
     """What an example is, by what it carries."""
     if example.text is not None:

@@ -13,12 +13,25 @@ _CONFIG = {
 }
 
 
-def show(chart: Chart, *, key: str, title: str = "") -> None:
-    """Draw the figure; `key` must be unique on the page."""
+def show(chart: Chart, *, key: str, title: str = "", select: bool = False) -> list[int]:
+    """Draw the figure; `key` must be unique on the page.
+
+    Returns:
+        With `select`: the ids (`customdata`) of the points inside a person's lasso or box.
+    """
     if title:
         st.markdown(f"**{title}**")
     config = {**_CONFIG, "toImageButtonOptions": {**_CONFIG["toImageButtonOptions"], "filename": f"unskew-{key}"}}  # type: ignore[dict-item]
-    st.plotly_chart(chart.figure, key=key, config=config, alt=chart.alt)
+    picked: list[int] = []
+    if select:
+        config["modeBarButtonsToRemove"] = ["autoScale2d", "pan2d"]
+        # points are named by their own id: an index would count within one trace only
+        state = st.plotly_chart(
+            chart.figure, key=key, config=config, alt=chart.alt, on_select="rerun", selection_mode=("lasso", "box")
+        )
+        picked = [int(point["customdata"][0]) for point in state["selection"]["points"] if point.get("customdata")]
+    else:
+        st.plotly_chart(chart.figure, key=key, config=config, alt=chart.alt)
     if chart.caption:
         st.caption(chart.caption)
     with st.expander(
@@ -26,3 +39,4 @@ def show(chart: Chart, *, key: str, title: str = "") -> None:
     ) as box:
         if box.open:
             st.dataframe(chart.table, hide_index=True, key=f"{key}_rows", alt=chart.alt)
+    return picked

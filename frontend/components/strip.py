@@ -37,12 +37,13 @@ def strip_html(
     if not examples:
         return '<p class="us-none">No examples here.</p>'
     pixels = " us-pixels" if image_size <= SMALL else ""
-    tiles = "".join(_tile(e, project, class_names, show_value) for e in examples)
+    tiles = "".join(_tile(e, project, class_names, show_value, first=i == 0) for i, e in enumerate(examples))
     style = f"--us-tile:{tile_width(examples[0], tile)}px"
     return f'<div class="us-strip{pixels}" style="{style}" role="list" aria-label="{escape(label)}">{tiles}</div>'
 
 
-def _tile(example: Example, project: str, class_names: Sequence[str], show_value: bool) -> str:
+def _tile(example: Example, project: str, class_names: Sequence[str], show_value: bool, *, first: bool) -> str:
+    """One tile; only the first of a gallery is a tab stop, arrow keys reach the others."""
     text = escape(describe(example, class_names), quote=True)
     wrong = example.correct_share is not None and example.correct_share < 0.5
     mark = ""
@@ -52,7 +53,8 @@ def _tile(example: Example, project: str, class_names: Sequence[str], show_value
     caption = f"<figcaption>{value}{mark}</figcaption>" if mark or show_value else ""
     return (
         f'<figure class="us-tile{" us-wrong" if wrong else ""}" role="listitem" title="{text}">'
-        f"{example_html(example, project, describe(example, class_names))}{caption}</figure>"
+        f'<button type="button" class="us-open" data-example="{example.id}" tabindex="{0 if first else -1}">'
+        f"{example_html(example, project, describe(example, class_names))}</button>{caption}</figure>"
     )
 
 

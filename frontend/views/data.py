@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import PurePath
-from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -12,14 +11,12 @@ from pydantic import ValidationError
 from frontend import address, api
 from frontend.components.messages import attempt, shown
 from frontend.components.shell import require_project
-from frontend.components.strip import strip
+from frontend.views.browse import SPLITS, browse
 from unskew.charts import format as fmt
 from unskew.schemas.api import ClassCount, ImportCheck, ProjectDetail
-from unskew.schemas.enums import DataKind, Layout, Split
+from unskew.schemas.enums import DataKind, Layout
 from unskew.schemas.params import ImportParams
 
-SPLITS = [Split.TRAIN, Split.VALIDATION, Split.TEST]
-PAGE = 96
 KINDS = {None: "as the columns say", DataKind.IMAGE: "images", DataKind.TEXT: "texts", DataKind.TABLE: "rows"}
 ROWS_ONLY = "Of rows only; column names with commas between them."
 
@@ -29,7 +26,7 @@ def page() -> None:
     names = ["Overview", "Browse", "Import"]
     address.restore("data_tab", names, names[0])
     tabs = st.tabs(names, key="data_tab", on_change="rerun")
-    for name, tab, draw in zip(names, tabs, (_overview, _browse, _import), strict=True):
+    for name, tab, draw in zip(names, tabs, (_overview, browse, _import), strict=True):
         if tab.open:
             address.remember("data_tab", name)
             with tab, shown():
@@ -93,81 +90,6 @@ def _formatted(frame: pd.DataFrame) -> pd.DataFrame:
         if pd.api.types.is_integer_dtype(frame[column]):
             frame[column] = [fmt.count(int(v)) for v in frame[column]]
     return frame
-
-
-# ---------------------------------------------------------------- browse
-def _browse() -> None:
-    project = require_project()
-    filters = _filters(project)
-    signature = (project.slug, *filters.values())
-    state = st.session_state.setdefault("browse", {"signature": signature, "cursors": [None]})
-    if state["signature"] != signature:
-        state.update(signature=signature, cursors=[None])
-    found = api.examples(project.slug, **filters, after=state["cursors"][-1], limit=PAGE)
-    start = (len(state["cursors"]) - 1) * PAGE
-    with st.container(horizontal=True, vertical_alignment="center"):
-        last = start + len(found.items)
-        words = f"{fmt.count(start + 1)}–{fmt.count(last)} of {fmt.count(found.total)}" if found.items else "none"
-        st.caption(words, width="content")
-        st.button(
-            "Previous", key="browse_back", disabled=start == 0, on_click=_turn_back, icon=":material/chevron_left:"
-        )
-        st.button(
-            "Next",
-            key="browse_on",
-            disabled=found.next is None,
-            on_click=_turn_on,
-            args=(found.next,),
-            icon=":material/chevron_right:",
-        )
-    strip(
-        found.items,
-        project=project.slug,
-        class_names=project.class_names,
-        image_size=project.image_size,
-        tile=84,
-        show_value=False,
-    )
-    st.caption("✓ and ✗: whether most attributed checkpoints are right. Hover for class, attributes and position.")
-
-
-def _turn_on(cursor: str) -> None:
-    st.session_state["browse"]["cursors"].append(cursor)
-
-
-def _turn_back() -> None:
-    st.session_state["browse"]["cursors"].pop()
-
-
-def _filters(project: ProjectDetail) -> dict[str, Any]:
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        splits = [s for s in SPLITS if any(c.split == s for c in project.counts)]
-        split = st.segmented_control("Split", splits, default=splits[0], key="b_split", required=True)
-        labels = list(range(len(project.class_names)))
-        names = project.class_names
-        label = st.selectbox(
-            "Class",
-            labels,
-            index=None,
-            key="b_class",
-            placeholder="All",
-            format_func=lambda i: names[i],
-            width=160,
-        )
-        attribute = value = None
-        if project.attributes:
-            options = sorted({(c.attribute, c.value) for c in project.attribute_counts})
-            chosen = st.selectbox(
-                "Attribute",
-                options,
-                index=None,
-                key="b_attribute",
-                placeholder="Any",
-                format_func=lambda pair: f"{pair[0]} = {pair[1]}",
-                width=220,
-            )
-            attribute, value = chosen or (None, None)
-    return {"split": split or splits[0], "label": label, "attribute": attribute, "value": value}
 
 
 # ---------------------------------------------------------------- import

@@ -10,11 +10,12 @@ import streamlit as st
 
 from frontend import address, api, pages
 from frontend.components import actions
+from frontend.components.code import as_python, code
 from frontend.components.messages import attempt, empty, shown
 from frontend.components.shell import require_project
-from frontend.components.show import show
 from frontend.components.strip import strip_html
-from unskew.charts import directions as charts
+from frontend.views.discover_influence import influence
+from frontend.views.discover_scatter import figures, scatter, told_apart
 from unskew.charts import format as fmt
 from unskew.schemas.api import Direction, DirectionDetail, DirectionPatch, GroupSetCreate, ProjectDetail, Strip
 from unskew.schemas.enums import DirectionState, JobKind, Verdict
@@ -42,12 +43,10 @@ def page() -> None:
     with shown():
         _strips(project, detail)
     _toolbar(project, detail, found)
-    left, right = st.columns(2, gap="large")
-    with left:
-        ends = ("− end", "+ end")
-        show(charts.projections(detail.histogram, ends=ends), key="projections", title="Right and wrong along it")
-    with right:
-        show(charts.scree(detail), key="scree", title=f"Directions of class {detail.label_name}")
+    influence(project, detail)
+    told = told_apart(project)
+    figures(detail, told)
+    scatter(project, detail, found, told)
 
 
 def _nothing_yet(project: ProjectDetail) -> None:
@@ -175,6 +174,9 @@ def _toolbar(project: ProjectDetail, detail: DirectionDetail, found: list[Direct
             _patch(detail, DirectionPatch(state=DirectionState.DISCARDED), "Discarded")
         with st.popover("Make group set", icon=":material/group_add:", type="primary", key="group_set_box"):
             _group_set_form(project, found, detail)
+        flip = DirectionPatch(sign=-1 if detail.sign == 1 else 1)
+        python = f"client.update_direction({detail.id}, {as_python(flip)})"
+        code(python, "PATCH", f"/directions/{detail.id}", key="d_code", body=flip)
         st.caption(f"{reviewed} of {len(found)} directions reviewed", width="content")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from frontend import api
+from frontend import address, api
 from frontend.components.example import API
 from frontend.components.messages import attempt, empty, shown
 from frontend.components.shell import require_project
@@ -60,10 +60,4 @@ def _row(report: Report) -> None:
                     api.revoke_report(report.id)
                 st.rerun()
         if not report.revoked:
-            st.code(f"{_origin()}{report.url}", language=None)
-
-
-def _origin() -> str:
-    """Scheme, host and port as the browser sees them."""
-    parts = (st.context.url or "").split("/")
-    return "/".join(parts[:3])
+            st.code(f"{address.origin()}{report.url}", language=None)

@@ -168,7 +168,7 @@ class Recorder:
     def __init__(self) -> None:
         self.asked: set[tuple[str, str]] = set()
 
-    def request(self, method: str, url: str, *, params: Any = None, json: Any = None) -> Any:
+    def request(self, method: str, url: str, *, params: Any = None, **sent: Any) -> Any:
         self.asked.add((method, url))
         return httpx.Response(404, json={})
 
@@ -187,12 +187,16 @@ GIVEN: dict[str, Any] = {
     "report_id": "{report_id}",
     "user_name": "{user_name}",
     "token_id": "{token_id}",
+    "view_id": "{view_id}",
+    "content": b"",
+    "example_ids": [1],
     "kind": JobKind.TRAIN,
 }
 BODIES: dict[type, BaseModel] = {
     ImportParams: ImportParams(source="demo", name="x"),
     api.GroupSetCreate: api.GroupSetCreate(name="x"),
     api.LabelBatch: api.LabelBatch(labels=[api.LabelWrite(key="12345678", example_id=1)]),
+    api.ViewCreate: api.ViewCreate(name="x"),
     api.PruneCreate: api.PruneCreate(rule=PruneRule.STAR),
     api.UserCreate: api.UserCreate(name="x", password="0123456789"),
     api.TokenCreate: api.TokenCreate(name="x"),

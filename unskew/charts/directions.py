@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 from unskew.charts import format as fmt
 from unskew.charts.base import LINE, Chart, centres, figure
 from unskew.charts.theme import BLUE, GREY, RIGHT, WRONG, group_colour
-from unskew.schemas.api import DirectionDetail, Histogram
+from unskew.schemas.api import Direction, DirectionDetail, Histogram, Scatter
 
 
 def scree(detail: DirectionDetail) -> Chart:
@@ -87,3 +87,46 @@ def _wrong_by_side(histogram: Histogram, middle: list[float], ends: tuple[str, s
         total = sum(counts[i] for counts in histogram.series.values() for i in inside)
         parts.append(f"{end}: {fmt.count(wrong)} of {fmt.count(total)} wrong")
     return "; ".join(parts) + "."
+
+
+def direction_name(direction: Direction) -> str:
+    """A direction in a control or on an axis: its place, and the name that a person gave."""
+    return f"PC{direction.index + 1}" + (f" “{direction.name}”" if direction.name else "")
+
+
+_SYMBOLS = ("circle", "x", "square", "diamond", "triangle-up", "cross", "star", "triangle-down", "hexagon")
+
+
+def scatter(points: Scatter, *, names: tuple[str, str]) -> Chart:
+    """Examples along two directions: colour and shape tell the series apart, `customdata` is the example's id."""
+    fig = figure(x=names[0], y=names[1], height=430)
+    rows: list[tuple[int, float, float, str]] = []
+    counts: list[str] = []
+    for number, series in enumerate(points.series):
+        inside = [i for i, of in enumerate(points.of) if of == number]
+        if not inside:
+            continue
+        counts.append(f"{fmt.count(len(inside))} {series}")
+        rows += [(points.example_id[i], points.x[i], points.y[i], series) for i in inside]
+        colour = {"right": RIGHT, "wrong": WRONG}.get(series, group_colour(number))
+        fig.add_trace(
+            go.Scattergl(
+                x=[points.x[i] for i in inside],
+                y=[points.y[i] for i in inside],
+                customdata=[[points.example_id[i]] for i in inside],
+                mode="markers",
+                name=series,
+                marker={"size": 6, "opacity": 0.7, "color": colour, "symbol": _SYMBOLS[number % len(_SYMBOLS)]},
+                hovertemplate=f"{series}: %{{x:.3f}}, %{{y:.3f}}<extra></extra>",
+            )
+        )
+    fig.add_vline(x=0, line={"color": LINE, "width": 1.5, "dash": "dot"})
+    fig.update_layout(dragmode="lasso")
+    thinned = f" of {fmt.count(points.n)}, thinned evenly" if points.n > len(points.x) else ""
+    sentence = f"{fmt.count(len(points.x))} validation examples{thinned}: {', '.join(counts)}."
+    return Chart(
+        figure=fig,
+        alt=f"Scatter of {names[0]} against {names[1]}. {sentence}",
+        table=pd.DataFrame(rows, columns=["example", names[0], names[1] + " ", "series"]),
+        caption=f"{sentence} Groups are split at the dotted line.",
+    )

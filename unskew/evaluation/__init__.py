@@ -1,5 +1,6 @@
 """Evaluation: predictions in, group metrics, intervals and comparisons out. numpy (and scipy.special) only."""
 
+from unskew.evaluation.agreement import kappa, more_needed
 from unskew.evaluation.fidelity import lds
 from unskew.evaluation.intervals import mcnemar, mean_interval, newcombe, wilson
 from unskew.evaluation.metrics import GroupMetrics, Predictions, group_metrics, mean_by_group
@@ -8,10 +9,12 @@ __all__ = [
     "GroupMetrics",
     "Predictions",
     "group_metrics",
+    "kappa",
     "lds",
     "mcnemar",
     "mean_by_group",
     "mean_interval",
+    "more_needed",
     "newcombe",
     "wilson",
 ]

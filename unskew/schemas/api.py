@@ -141,6 +141,17 @@ class Example(Body):
     value: float | None = None  # projection, loading, T or τ: whatever the list is sorted by
 
 
+class ExampleFilter(Body):
+    """Which examples of a split; what is None does not matter."""
+
+    label: int | None = None
+    attribute: str | None = None
+    value: str | None = None  # goes with `attribute`
+    correct: bool | None = None  # by the majority of the attributed checkpoints; validation only
+    low: float | None = None  # bounds of what the page is sorted by
+    high: float | None = None
+
+
 class ExamplePage(Body):
     items: list[Example]
     total: int
@@ -290,6 +301,7 @@ class GroupSetCreate(Body):
     direction_ids: list[int] = []
     attribute: str | None = None
     group_names: list[str] = []  # for source hand: names offered inside every class
+    view_id: int | None = None  # groups = outside and inside a saved view, in the classes that it touches
 
 
 class Group(Body):
@@ -299,11 +311,15 @@ class Group(Body):
     name: str
     n: int
     accuracy: Interval | None = None  # of the attributed checkpoints on it
+    n_by_hand: int = 0
+    accuracy_by_hand: Interval | None = None  # on those that a person labelled
+    more_needed: int | None = None  # labels until that accuracy is known to ± 10 points; None without checkpoints
 
 
 class GroupSetPatch(Body):
     name: str | None = Field(None, min_length=1, max_length=100)
     group_names: list[list[str]] | None = None  # one list of names a class, as many as there are groups
+    guidelines: str | None = Field(None, max_length=20_000)  # Markdown
 
 
 class GroupSet(Body):
@@ -317,6 +333,7 @@ class GroupSet(Body):
     n_unassigned: int
     n_total: int
     version: int  # rises with every label
+    guidelines: str = ""  # Markdown: how to decide, beside the task
     created_at: datetime
 
 
@@ -328,6 +345,7 @@ class LabelItem(Body):
     suggestion: int | None  # what the direction or attribute said
     by_hand: bool
     unsure: bool
+    others: dict[str, int | None] = {}  # annotator → group, where they differ; only in order `disagreement`
 
 
 class LabelQueue(Body):
@@ -338,7 +356,10 @@ class LabelQueue(Body):
 
 
 class LabelWrite(Body):
-    """One key press. `key` makes a repeat harmless: the same key is stored once."""
+    """One key press. `key` makes a repeat harmless: the same key is stored once.
+
+    Keys that are alike up to a ":" belong to one gesture: undo and redo take all of it.
+    """
 
     key: str = Field(min_length=8, max_length=64)
     example_id: int
@@ -348,6 +369,7 @@ class LabelWrite(Body):
 class LabelBatch(Body):
     labels: list[LabelWrite] = Field(min_length=1, max_length=1000)
     annotator: str = Field("me", min_length=1, max_length=64)
+    adjudicates: bool = False  # decides between annotators; does not count as one
 
 
 class LabelResult(Body):
@@ -358,6 +380,7 @@ class LabelResult(Body):
 
 class AnnotatorBody(Body):
     annotator: str = Field("me", min_length=1, max_length=64)
+    adjudicates: bool = False
 
 
 # ---------------------------------------------------------------- scores and pruning
@@ -554,3 +577,116 @@ class AuditLine(Body):
     subject: str
     project: str | None
     status: int
+
+
+# ---------------------------------------------------------------- browsing an attribution
+class ViewCreate(Body):
+    """A named part of a split: by `rule`, or the very examples of `example_ids`."""
+
+    name: str = Field(min_length=1, max_length=100)
+    split: Split = Split.VALIDATION
+    rule: ExampleFilter = ExampleFilter()
+    example_ids: list[int] = Field([], max_length=50_000)
+
+
+class SavedView(Body):
+    id: int
+    name: str
+    split: Split
+    rule: ExampleFilter
+    picked: bool  # its examples were picked one by one; False: by the rule
+    n: int
+    created_at: datetime
+
+
+class Scatter(Body):
+    """Validation examples of a class along two of its directions, as columns: entry i of every list is one example."""
+
+    x_id: int
+    y_id: int
+    example_id: list[int]
+    position: list[int]
+    x: list[float]
+    y: list[float]
+    series: list[str]  # what the points are told apart by: right and wrong, or groups
+    of: list[int]  # index into `series`
+    n: int  # of the class; more than there are points when it was thinned
+
+
+class ScoredValue(Body):
+    """One stored number about an example, and where it stands among its like."""
+
+    name: str  # "PC1 of 0-4", "T, score set 3"
+    value: float
+    rank: int  # 1 = smallest
+    n: int
+
+
+class ExampleDetail(Body):
+    """All that is stored about one example."""
+
+    example: Example
+    checkpoints: list[int]  # class that each attributed checkpoint predicts; validation only
+    loss: float | None  # mean over the attributed checkpoints [nats]; validation only
+    values: list[ScoredValue]
+    groups: dict[str, str]  # group set → name of its group there
+
+
+class Influence(Body):
+    """Training examples that help (proponents) and hurt (opponents) a target most, by τ; comparable only within it."""
+
+    target: str  # in words
+    n_targets: int  # examples that τ was averaged over
+    proponents: list[Example]
+    opponents: list[Example]
+    share_positive: float  # of the training examples
+
+
+# ---------------------------------------------------------------- several annotators
+class AnnotatorCount(Body):
+    name: str
+    n: int
+    unsure: int
+
+
+class AnnotatorPair(Body):
+    """Two annotators on the examples that both labelled, unsure answers left out."""
+
+    first: str
+    second: str
+    n: int
+    observed: Interval  # share of equal labels
+    kappa: Interval | None  # Cohen's, with its 95 % interval; None where it is not defined
+
+
+class SuggestionMatch(Body):
+    """How often people confirmed what was suggested: does the direction mean what its name says?"""
+
+    name: str
+    confirmed: Interval
+
+
+class Agreement(Body):
+    annotators: list[AnnotatorCount]
+    pairs: list[AnnotatorPair]
+    n_disagreements: int  # examples, not decided yet
+    suggestion: list[SuggestionMatch]
+
+
+class LabelEvent(Body):
+    """What a person did with one example; never changed."""
+
+    id: int
+    at: datetime
+    annotator: str
+    action: LabelAction
+    example_id: int
+    before: str
+    after: str
+
+
+class LabelImport(Body):
+    n_rows: int
+    n_labels: int
+    n_passed_over: int  # not by hand
+    written: bool

@@ -120,6 +120,7 @@ class LabelOrder(StrEnum):
     BOUNDARY = "boundary"
     RANDOM = "random"
     POSITION = "position"
+    DISAGREEMENT = "disagreement"  # only where annotators differ and nobody decided yet
 
 
 class LabelAction(StrEnum):
@@ -149,3 +150,11 @@ class Role(StrEnum):
     def includes(self, needed: Role) -> bool:
         order = list(Role)
         return order.index(self) >= order.index(needed)
+
+
+class LabelFormat(StrEnum):
+    """Files of labels."""
+
+    CSV = "csv"
+    JSONL = "jsonl"
+    PARQUET = "parquet"

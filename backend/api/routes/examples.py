@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import FileResponse, Response
 
 from backend.api.deps import Cursor, Limit, StoreDep
 from backend.api.rights import VIEWER
-from backend.services import examples, images
+from backend.services import browse, examples, images, influence
 from unskew.schemas import api
 from unskew.schemas.enums import Split
 
@@ -18,27 +20,69 @@ FOR_GOOD = {"Cache-Control": "private, max-age=31536000, immutable", "Vary": "Co
 ALONE = {"Content-Security-Policy": "sandbox; default-src 'none'"}  # opened by itself, a file runs nothing
 
 
+def _rule(
+    label: int | None = None,
+    attribute: str | None = None,
+    value: str | None = None,
+    correct: bool | None = None,
+    low: float | None = None,
+    high: float | None = None,
+) -> api.ExampleFilter:
+    return api.ExampleFilter(label=label, attribute=attribute, value=value, correct=correct, low=low, high=high)
+
+
 @router.get("", dependencies=[VIEWER])
 def page(
     store: StoreDep,
     slug: str,
+    rule: Annotated[api.ExampleFilter, Depends(_rule)],
     split: Split = Split.TRAIN,
-    label: int | None = None,
-    attribute: str | None = None,
-    value: str | None = None,
+    view: int | None = None,
+    direction: int | None = None,
+    score_set: int | None = None,
+    descending: bool = False,
     after: Cursor = None,
     limit: Limit = 100,
 ) -> api.ExamplePage:
-    """One page of a split, in the order of the source."""
-    return examples.page(
-        store, slug, split=split, label=label, attribute=attribute, value=value, after=after, limit=limit
-    )
+    """One page of a split: as stored, or by a direction, or by T of a score set; filtered, or of a saved view."""
+    sort = browse.Sort(direction, score_set, descending)
+    return browse.page(store, slug, split=split, rule=rule, view=view, sort=sort, after=after, limit=limit)
+
+
+@router.get("/by-id", dependencies=[VIEWER])
+def by_id(
+    store: StoreDep, slug: str, ids: Annotated[str, Query(max_length=20_000, pattern=r"^\d+(,\d+){0,999}$")]
+) -> list[api.Example]:
+    """These examples in this order; ids separated by commas."""
+    return examples.some(store, slug, [int(i) for i in ids.split(",")])
 
 
 @router.get("/{example_id}", dependencies=[VIEWER])
 def get(store: StoreDep, slug: str, example_id: int) -> api.Example:
     """One example."""
     return examples.get(store, slug, example_id)
+
+
+@router.get("/{example_id}/detail", dependencies=[VIEWER])
+def detail(store: StoreDep, slug: str, example_id: int) -> api.ExampleDetail:
+    """All that is stored about it: predictions, loss, its place along directions and in T, its groups."""
+    return influence.detail(store, slug, example_id)
+
+
+@router.get("/{example_id}/influence", dependencies=[VIEWER])
+def example_influence(
+    store: StoreDep, slug: str, example_id: int, n: Annotated[int, Query(ge=1, le=influence.TOP)] = 24
+) -> api.Influence:
+    """Training examples that help and hurt this validation example most."""
+    return influence.of_example(store, slug, example_id, n=n)
+
+
+@router.get("/{example_id}/nearest", dependencies=[VIEWER])
+def nearest(
+    store: StoreDep, slug: str, example_id: int, n: Annotated[int, Query(ge=1, le=200)] = 24
+) -> list[api.Example]:
+    """Examples of its class and split that lie nearest along the class's directions; value = distance."""
+    return influence.nearest(store, slug, example_id, n=n)
 
 
 @router.get("/{example_id}/thumbnail", response_class=FileResponse, dependencies=[VIEWER])

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import streamlit as st
+
+from frontend.components.tile_events import remember_opened
 
 _FOLDER = Path(__file__).parent
 
@@ -32,7 +34,7 @@ _COMPONENT = st.components.v2.component(
     "unskew_label_grid",
     html=_read("grid.html"),
     css=_read("grid.css"),
-    js=_read("sender.js", "example.js", "grid.js"),
+    js=_read("sender.js", "example.js", "draw.js", "grid.js"),
 )
 
 
@@ -42,13 +44,13 @@ def label_grid(
     api_base: str,
     project: str,
     group_set_id: int,
-    label: int,
-    order: str,
-    only_open: bool,
+    query: dict[str, Any],
     groups: Sequence[GridGroup],
     pixels: bool,
+    blind: bool = False,
     page_size: int = 60,
     annotator: str = "me",
+    adjudicates: bool = False,
     on_progress: Callable[[], None] = lambda: None,
 ) -> None:
     """Mount the grid for one class of one group set.
@@ -56,13 +58,15 @@ def label_grid(
     Args:
         key: Streamlit key; one grid a page.
         api_base: same-origin prefix of the API, "/api/v1".
-        label: class whose validation examples are labelled.
-        order, only_open: the queue, as in `GET /group-sets/{id}/queue`.
+        query: the queue, as in `GET /group-sets/{id}/queue`; what is None is left out.
         groups: at most nine, in the order of their keys 1–9.
         pixels: draw thumbnails without smoothing (small images).
+        blind: show neither suggestions nor what the models get wrong.
+        adjudicates: the labels decide between annotators.
         on_progress: called after labels were saved or a page was turned.
     """
-    identity = f"{group_set_id}:{label}:{order}:{only_open}:{page_size}:{annotator}:{[g['name'] for g in groups]}"
+    asked = {name: _word(value) for name, value in query.items() if value is not None}
+    identity = f"{group_set_id}:{asked}:{page_size}:{annotator}:{adjudicates}:{blind}:{[g['name'] for g in groups]}"
     _COMPONENT(
         key=key,
         data={
@@ -70,13 +74,18 @@ def label_grid(
             "base": api_base,
             "project": project,
             "groupSet": group_set_id,
-            "label": label,
-            "order": order,
-            "onlyOpen": only_open,
+            "query": asked,
             "pageSize": page_size,
             "annotator": annotator,
+            "adjudicates": adjudicates,
+            "blind": blind,
             "groups": list(groups)[:9],
             "pixels": pixels,
         },
         on_progress_change=on_progress,
+        on_opened_change=lambda: remember_opened(key),
     )
+
+
+def _word(value: object) -> object:
+    return str(value).lower() if isinstance(value, bool) else value

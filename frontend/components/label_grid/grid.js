@@ -1,7 +1,8 @@
 // The labelling grid: loads pages of the queue itself, shows each key press at once, and lets `Sender` write it.
+// `Drawing` (draw.js) turns state into elements; this file holds the state and what keys do to it.
 
-const SIZES = [76, 104, 136, 180]
 const instances = new WeakMap()
+const SIZES = [76, 104, 136, 180]
 
 export default function (component) {
   const { parentElement, data } = component
@@ -20,53 +21,54 @@ export default function (component) {
   grid.component = component
   if (grid.data !== data) {
     grid.data = data
-    grid.renderKeys()
+    grid.drawing.data = data
+    grid.drawing.keys()
   }
   return () => grid.stop()
-}
-
-function element(tag, className, text) {
-  const node = document.createElement(tag)
-  if (className) node.className = className
-  if (text !== undefined) node.textContent = text
-  return node
 }
 
 function isTyping(event) {
   const target = event.composedPath()[0]
   if (!(target instanceof Element)) return false
-  if (target.closest("input, textarea, select, [contenteditable=true], [role=slider], [role=combobox], [role=dialog]")) return true
-  const moves = event.key.startsWith("Arrow") || event.key === "Enter"
-  return moves && Boolean(target.closest("button:not(.tile), a, [role=radio], [role=tab]"))
+  if (target.closest("input:not([type=checkbox]), textarea, select, [contenteditable=true], [role=slider], [role=combobox], [role=dialog]")) return true
+  const moves = event.key.startsWith("Arrow") || event.key === "Enter" || event.key === " "
+  return moves && Boolean(target.closest("button:not(.tile), a, [role=radio], [role=tab], input[type=checkbox]"))
+}
+
+function remembered(name, otherwise) {
+  const text = localStorage.getItem(`unskew:${name}`)
+  return text === null ? otherwise : JSON.parse(text)
 }
 
 class Grid {
   constructor(root, data, component) {
     Object.assign(this, { root, data, component, identity: data.identity })
-    this.pages = []
-    this.page = 0
-    this.current = 0
-    this.history = []
-    this.tiles = root.querySelector(".tiles")
-    this.where = root.querySelector(".where")
-    this.state = root.querySelector(".state")
+    Object.assign(this, { pages: [], page: 0, current: 0, anchor: 0, history: [], selected: new Set() })
+    this.drawing = new Drawing(this, root, data)
     this.sender = new Sender({
       base: data.base,
       groupSet: data.groupSet,
       annotator: data.annotator,
-      onState: (state, waiting) => this.showState(state, waiting),
+      adjudicates: data.adjudicates,
+      onState: (state, waiting) => this.drawing.state(state, waiting),
       onResult: (result, batch) => this.onResult(result, batch),
       onRejected: text => this.onRejected(text),
     })
-    this.size = Number(localStorage.getItem("unskew:tile") ?? 1)
+    this.size = remembered("tile", 1)
+    this.advances = remembered("advance", true)
+    this.focused = remembered("focus", false)
   }
 
   start() {
-    this.root.style.setProperty("--tile", `${SIZES[this.size] ?? 104}px`)
-    this.renderKeys()
+    this.drawing.size(SIZES[this.size])
+    this.drawing.keys()
     this.root.querySelector(".previous").onclick = () => this.turn(-1)
     this.root.querySelector(".following").onclick = () => this.turn(1)
     this.root.querySelector(".retry").onclick = () => this.sender.retryNow()
+    this.root.querySelector(".mode").onclick = () => this.toggleFocus()
+    const advance = this.root.querySelector(".advance input")
+    advance.checked = this.advances
+    advance.onchange = () => this.remember("advance", (this.advances = advance.checked))
     this.onKey = event => this.key(event)
     document.addEventListener("keydown", this.onKey)
     this.sender.report()
@@ -80,16 +82,21 @@ class Grid {
     this.sender.stop()
   }
 
+  remember(name, value) {
+    localStorage.setItem(`unskew:${name}`, JSON.stringify(value))
+  }
+
   // ------------------------------------------------------------ pages
   async load(index) {
     if (this.pages[index]) return this.pages[index]
     const before = this.pages[index - 1]
     if (index > 0 && !before?.next) return null
-    const query = new URLSearchParams({ label: this.data.label, order: this.data.order, limit: this.data.pageSize, only_open: this.data.onlyOpen })
+    const query = new URLSearchParams({ limit: this.data.pageSize, ...this.data.query })
     if (index > 0) query.set("after", before.next)
     const response = await fetch(`${this.data.base}/group-sets/${this.data.groupSet}/queue?${query}`)
     if (!response.ok) throw new Error(await problemText(response))
-    this.pages[index] = await response.json()
+    const page = await response.json()
+    this.pages[index] ??= page // a prefetch may have come first, and labels may have been put into it since
     return this.pages[index]
   }
 
@@ -98,17 +105,23 @@ class Grid {
       const page = await this.load(index)
       if (!page) return
       this.page = index
-      this.current = Math.max(0, Math.min(current, page.items.length - 1))
-      this.render()
+      this.current = this.anchor = Math.max(0, Math.min(current, page.items.length - 1))
+      this.selected.clear()
+      this.drawing.page(page)
+      this.select(this.current)
       this.prefetch(index + 1)
     } catch (error) {
-      this.tiles.replaceChildren(element("p", "empty", `${error.message} Reload the page to try again.`))
+      this.drawing.failure(`${error.message} Reload the page to try again.`)
     }
   }
 
   async prefetch(index) {
     const page = await this.load(index).catch(() => null)
-    for (const item of page?.items ?? []) if (isPicture(item.example)) new Image().src = this.thumbnail(item)
+    for (const item of (page?.items ?? []).filter(i => isPicture(i.example))) {
+      const image = new Image()
+      image.fetchPriority = "low" // labels and the page that is seen go first
+      image.src = this.drawing.thumbnail(item)
+    }
   }
 
   async turn(step) {
@@ -125,48 +138,63 @@ class Grid {
   // ------------------------------------------------------------ keys
   key(event) {
     if (!this.root.isConnected || event.ctrlKey || event.metaKey || event.altKey || isTyping(event)) return
-    const columns = getComputedStyle(this.tiles).gridTemplateColumns.split(" ").length
+    if (document.querySelector("[role=dialog]")) return // the inspector lies over the grid
+    const columns = this.focused ? 1 : getComputedStyle(this.drawing.tiles).gridTemplateColumns.split(" ").length
     const moves = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -columns, ArrowDown: columns }
     const group = /^[1-9]$/.test(event.key) ? Number(event.key) - 1 : null
+    const letters = { s: () => this.advance(), n: () => this.turn(1), p: () => this.turn(-1), a: () => this.selectAll(), f: () => this.toggleFocus(), i: () => this.inspect() }
+    const letter = letters[event.key.toLowerCase()]
     if (group !== null && group < this.data.groups.length) this.assign(group)
     else if (event.key === "0") this.assign(null)
     else if (event.key === "Enter") this.confirm()
     else if (event.key === "Backspace") event.shiftKey ? this.sender.step("redo") : this.undo()
-    else if (event.key in moves) this.select(this.current + moves[event.key])
-    else if (/^s$/i.test(event.key)) this.advance()
-    else if (/^n$/i.test(event.key)) this.turn(1)
-    else if (/^p$/i.test(event.key)) this.turn(-1)
+    else if (event.key in moves) this.move(moves[event.key], event.shiftKey)
+    else if (event.key === " ") this.pick(this.current)
+    else if (event.key === "Escape" && this.selected.size) this.clear()
     else if (event.key === "+" || event.key === "-") this.resize(event.key === "+" ? 1 : -1)
+    else if (letter) letter()
     else return
     event.preventDefault()
     event.stopPropagation()
   }
 
-  assign(group) {
-    const item = this.items[this.current]
-    if (!item) return
-    this.history.push({ page: this.page, position: this.current, before: { ...item } })
-    Object.assign(item, { group, by_hand: true, unsure: group === null })
-    this.renderTile(this.current)
-    this.sender.label(item.example.id, group)
-    this.advance()
+  get chosen() {
+    return this.selected.size ? [...this.selected].sort((a, b) => a - b) : [this.current]
   }
 
+  assign(group) {
+    this.give(this.chosen.map(position => [position, group]))
+  }
+
+  // what is shown is right: the group of each, or what was suggested for it; unknown while blind
   confirm() {
-    const item = this.items[this.current]
-    const group = item?.group ?? item?.suggestion
-    if (group !== undefined && group !== null) this.assign(group)
+    const shown = this.chosen.map(position => [position, this.items[position]?.group ?? this.items[position]?.suggestion])
+    if (!this.data.blind) this.give(shown.filter(([, group]) => group !== undefined && group !== null))
+  }
+
+  give(pairs) {
+    const given = pairs.filter(([position]) => this.items[position])
+    if (!given.length) return
+    this.history.push(given.map(([position]) => ({ page: this.page, position, before: { ...this.items[position] } })))
+    const gesture = given.length > 1 ? newKey().slice(0, 24) : null
+    given.forEach(([position, group], n) => {
+      Object.assign(this.items[position], { group, by_hand: true, unsure: group === null })
+      this.sender.label(this.items[position].example.id, group, gesture && `${gesture}:${n}`)
+      this.drawing.refresh(position)
+    })
+    const last = given.at(-1)[0]
+    this.clear()
+    if (this.advances) this.select(last), this.advance()
+    this.anchor = this.current
   }
 
   undo() {
     const last = this.history.pop()
-    if (last) {
-      Object.assign(this.pages[last.page].items[last.position], last.before)
-      if (last.page === this.page) {
-        this.renderTile(last.position)
-        this.select(last.position)
-      } else this.open(last.page, last.position)
+    for (const { page, position, before } of last ?? []) {
+      Object.assign(this.pages[page].items[position], before)
+      if (page === this.page) this.drawing.refresh(position)
     }
+    if (last) last[0].page === this.page ? this.select(last[0].position) : this.open(last[0].page, last[0].position)
     this.sender.step("undo")
   }
 
@@ -175,33 +203,76 @@ class Grid {
     else if (this.pages[this.page]?.next) this.turn(1)
   }
 
+  // ------------------------------------------------------------ where one is
+  move(step, extends_) {
+    const position = this.current + step
+    if (position < 0 || position >= this.items.length) return
+    if (extends_) this.range(position)
+    else this.anchor = position
+    this.select(position)
+  }
+
   select(position) {
     if (position < 0 || position >= this.items.length) return
-    const before = this.tiles.children[this.current]
-    before?.classList.remove("current")
-    before?.setAttribute("aria-selected", "false")
-    if (before) before.tabIndex = -1
+    const before = this.current
     this.current = position
-    const now = this.tiles.children[position]
-    if (!now) return
-    now.classList.add("current")
-    now.setAttribute("aria-selected", "true")
-    now.tabIndex = 0
-    now.focus({ preventScroll: true })
-    now.scrollIntoView({ block: "nearest" })
-    this.showWhere()
+    this.drawing.current(before, position)
+  }
+
+  clicked(position, event) {
+    if (event.shiftKey) this.range(position)
+    else if (event.ctrlKey || event.metaKey) this.pick(position)
+    else this.anchor = position
+    this.select(position)
+  }
+
+  range(position) {
+    const [low, high] = [Math.min(this.anchor, position), Math.max(this.anchor, position)]
+    this.clear()
+    for (let i = low; i <= high; i += 1) this.mark(i, true)
+  }
+
+  pick(position) {
+    this.mark(position, !this.selected.has(position))
+    this.anchor = position
+  }
+
+  selectAll() {
+    this.items.forEach((_, position) => this.mark(position, true))
+  }
+
+  mark(position, on) {
+    on ? this.selected.add(position) : this.selected.delete(position)
+    this.drawing.picked(position, on)
+  }
+
+  clear() {
+    for (const position of [...this.selected]) this.mark(position, false)
+  }
+
+  toggleFocus() {
+    this.remember("focus", (this.focused = !this.focused))
+    this.clear()
+    this.drawing.page(this.pages[this.page] ?? { items: [] })
+    this.select(this.current)
+  }
+
+  inspect() {
+    const around = this.items.map(item => item.example.id)
+    if (around.length) this.component.setTriggerValue("opened", { id: around[this.current], around, at: Date.now() })
   }
 
   resize(step) {
     this.size = Math.max(0, Math.min(SIZES.length - 1, this.size + step))
-    localStorage.setItem("unskew:tile", String(this.size))
-    this.root.style.setProperty("--tile", `${SIZES[this.size]}px`)
+    this.remember("tile", this.size)
+    this.drawing.size(SIZES[this.size])
   }
 
   // ------------------------------------------------------------ answers
   onResult(result, batch) {
     const newer = new Set(this.sender.operations.filter(o => o.kind === "label").map(o => o.body.example_id))
-    for (const item of result.items) if (!newer.has(item.example.id)) this.replace(item, batch[0].kind !== "label")
+    const jumps = batch[0].kind !== "label"
+    result.items.forEach((item, n) => newer.has(item.example.id) || this.replace(item, jumps && n === 0))
     clearTimeout(this.idle)
     this.idle = setTimeout(() => this.tell(), 1200)
   }
@@ -210,18 +281,17 @@ class Grid {
     for (const [index, page] of this.pages.entries()) {
       const position = page?.items.findIndex(i => i.example.id === item.example.id) ?? -1
       if (position < 0) continue
-      Object.assign(page.items[position], item, { example: page.items[position].example })
+      const { example, others } = page.items[position]
+      Object.assign(page.items[position], item, { example, others })
       if (index === this.page) {
-        this.renderTile(position)
+        this.drawing.refresh(position)
         if (jump) this.select(position)
       } else if (jump) this.open(index, position)
     }
   }
 
   onRejected(text) {
-    this.state.dataset.state = "failed"
-    this.state.querySelector(".text").textContent = text
-    this.rejection = text
+    this.drawing.rejected(text)
     this.pages = []
     this.history = []
     this.open(0)
@@ -229,93 +299,5 @@ class Grid {
 
   tell() {
     if (!this.sender.operations.length) this.component.setTriggerValue("progress", Date.now())
-  }
-
-  // ------------------------------------------------------------ drawing
-  thumbnail(item) {
-    return `${this.data.base}/projects/${this.data.project}/examples/${item.example.id}/thumbnail?size=128`
-  }
-
-  renderKeys() {
-    const keys = this.root.querySelector(".keys")
-    const buttons = this.data.groups.map(group => {
-      const button = element("button")
-      button.type = "button"
-      button.style.setProperty("--c", group.colour)
-      button.append(element("kbd", "", String(group.index + 1)), element("span", "swatch"), group.name, element("small", "", group.note))
-      button.onclick = () => this.assign(group.index)
-      return button
-    })
-    const unsure = element("button")
-    unsure.type = "button"
-    unsure.append(element("kbd", "", "0"), "unsure")
-    unsure.onclick = () => this.assign(null)
-    keys.replaceChildren(...buttons, unsure)
-  }
-
-  render() {
-    const page = this.pages[this.page]
-    const done = this.data.onlyOpen ? "Nothing left to label here." : "No examples in this class."
-    this.tiles.classList.toggle("words", page.items.length > 0 && !isPicture(page.items[0].example))
-    if (!page.items.length) this.tiles.replaceChildren(element("p", "empty", done))
-    else this.tiles.replaceChildren(...page.items.map((item, position) => this.tile(item, position)))
-    this.root.querySelector(".previous").disabled = this.page === 0
-    this.root.querySelector(".following").disabled = !page.next
-    this.select(this.current)
-    this.showWhere()
-  }
-
-  renderTile(position) {
-    const old = this.tiles.children[position]
-    if (!old) return
-    const fresh = this.tile(this.items[position], position)
-    old.replaceWith(fresh)
-    fresh.classList.add("flash")
-    if (position === this.current) {
-      fresh.classList.add("current")
-      fresh.tabIndex = 0
-      fresh.setAttribute("aria-selected", "true")
-    }
-  }
-
-  tile(item, position) {
-    const group = this.data.groups[item.group]
-    const suggested = this.data.groups[item.suggestion]
-    const tile = element("button", `tile${this.data.pixels ? " pixels" : ""}`)
-    Object.assign(tile, { type: "button", tabIndex: -1, onclick: () => this.select(position) })
-    tile.dataset.example = item.example.id
-    tile.setAttribute("role", "option")
-    tile.setAttribute("aria-selected", "false")
-    const name = group ? group.name : item.unsure ? "unsure" : "no group"
-    tile.setAttribute("aria-label", `Example ${item.example.position + 1}: ${name}${item.by_hand ? ", by hand" : ""}`)
-    tile.title = `${item.example.path}\n${name}${item.by_hand ? " (by hand)" : ""}${suggested ? `\nsuggested: ${suggested.name}` : ""}`
-    if (group) tile.style.setProperty("--c", group.colour)
-    const mark = element("span", "mark")
-    mark.append(element("span", group ? "number" : "number none", group ? String(group.index + 1) : item.unsure ? "?" : "–"))
-    mark.append(element("span", "name", name))
-    if (suggested && item.suggestion !== item.group) mark.append(element("span", "suggests", `was ${item.suggestion + 1}`))
-    if (item.by_hand) mark.append(element("span", "hand", "✓"))
-    tile.append(exampleNode(item.example, this.thumbnail(item)), mark)
-    if (item.example.correct_share !== null && item.example.correct_share < 0.5) {
-      const wrong = element("span", "wrong", "✗")
-      wrong.title = "the models get this one wrong"
-      tile.append(wrong)
-    }
-    return tile
-  }
-
-  showWhere() {
-    const page = this.pages[this.page]
-    if (!page?.total) return void (this.where.textContent = "")
-    const before = this.pages.slice(0, this.page).reduce((sum, p) => sum + p.items.length, 0)
-    this.where.textContent = `${before + this.current + 1} of ${page.total}`
-  }
-
-  showState(state, waiting) {
-    if (this.rejection && state === "saved") return void (this.rejection = null)
-    this.state.dataset.state = state
-    const words = { saved: "all saved", waiting: `${waiting} waiting`, failed: `${waiting} not saved, trying again` }
-    this.state.querySelector(".text").textContent = words[state]
-    this.state.querySelector(".retry").hidden = state !== "failed"
   }
 }

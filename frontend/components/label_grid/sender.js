@@ -20,10 +20,10 @@ async function problemText(response) {
 }
 
 class Sender {
-  constructor({ base, groupSet, annotator, onState, onResult, onRejected }) {
+  constructor({ base, groupSet, annotator, adjudicates, onState, onResult, onRejected }) {
     this.url = `${base}/group-sets/${groupSet}`
-    this.annotator = annotator
-    this.storageKey = `unskew:labels:${groupSet}:${annotator}`
+    this.who = { annotator, adjudicates }
+    this.storageKey = `unskew:labels:${groupSet}:${annotator}${adjudicates ? ":decides" : ""}`
     Object.assign(this, { onState, onResult, onRejected })
     this.busy = false
     this.failures = 0
@@ -31,8 +31,9 @@ class Sender {
     this.operations = this.restore()
   }
 
-  label(exampleId, group) {
-    this.push({ kind: "label", body: { key: newKey(), example_id: exampleId, group } })
+  // keys alike up to ":" are one gesture, which one undo takes back
+  label(exampleId, group, key) {
+    this.push({ kind: "label", body: { key: key || newKey(), example_id: exampleId, group } })
   }
 
   step(kind) {
@@ -79,13 +80,14 @@ class Sender {
 
   request(batch) {
     const path = batch[0].kind === "label" ? "labels" : batch[0].kind
-    const body = { annotator: this.annotator }
+    const body = { ...this.who }
     if (path === "labels") body.labels = batch.map(o => o.body)
     return fetch(`${this.url}/${path}`, {
       method: "POST",
       headers: { "Content-Type": "application/json" },
       body: JSON.stringify(body),
       keepalive: batch.length < 50, // the last key press survives closing the page
+      priority: "high", // before the thumbnails that are still on their way
     })
   }
 

@@ -1,0 +1,48 @@
+"""“Copy as Python / curl”: what a person just did or sees, as a line of the SDK and as a request."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import streamlit as st
+from pydantic import BaseModel
+
+from frontend.address import origin
+from unskew.client import PREFIX
+
+
+def code(python: str, method: str, path: str, *, key: str, body: BaseModel | dict[str, Any] | None = None) -> None:
+    """A small box with both.
+
+    Args:
+        python: an expression on `client`, such as `client.projects()`.
+        method, path: of the route, below `/api/v1`.
+        body: what is sent.
+    """
+    with st.popover("Code", icon=":material/code:", type="tertiary", key=key, help="Copy as Python or curl"):
+        st.code(python_text(python), language="python")
+        st.code(curl_text(method, path, body), language="bash")
+
+
+def python_text(expression: str) -> str:
+    head = "from unskew.client import Client\nfrom unskew.schemas import api\n\n"
+    return f'{head}client = Client("{origin()}")\n{expression}'
+
+
+def curl_text(method: str, path: str, body: BaseModel | dict[str, Any] | None = None) -> str:
+    """One command for a shell; quotes inside the body are safe there."""
+    url = f"{origin()}{PREFIX}{path}"
+    if method == "GET":
+        return f"curl '{url}'"
+    if body is None:
+        return f"curl -X {method} '{url}'"
+    values = body.model_dump(mode="json", exclude_unset=True) if isinstance(body, BaseModel) else body
+    text = json.dumps(values, ensure_ascii=False).replace("'", "'\\''")
+    return f"curl -X {method} '{url}' -H 'Content-Type: application/json' -d '{text}'"
+
+
+def as_python(body: BaseModel) -> str:
+    """The body as its constructor call, set fields only: `api.DirectionPatch(sign=-1)`."""
+    values = body.model_dump(mode="json", exclude_unset=True)
+    return f"api.{type(body).__name__}({', '.join(f'{name}={value!r}' for name, value in values.items())})"

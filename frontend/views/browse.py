@@ -1,0 +1,159 @@
+"""Browse: a split through filters, in the order of a direction or of T, or a saved view; a tab of Data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import streamlit as st
+
+from frontend import address, api
+from frontend.components.code import as_python, code
+from frontend.components.messages import attempt
+from frontend.components.shell import require_project
+from frontend.components.strip import strip
+from unskew.charts import directions as charts
+from unskew.charts import format as fmt
+from unskew.schemas.api import ExampleFilter, ProjectDetail, SavedView, ViewCreate
+from unskew.schemas.enums import Split
+
+SPLITS = [Split.TRAIN, Split.VALIDATION, Split.TEST]
+PAGE = 96
+ANY = "any"
+VOTES = {ANY: None, "right": True, "wrong": False}
+
+
+@dataclass(frozen=True)
+class Query:
+    """What the controls say."""
+
+    split: Split
+    rule: ExampleFilter
+    view: int | None
+    direction: int | None
+    score_set: int | None
+    descending: bool
+
+    def arguments(self) -> dict[str, Any]:
+        """Keyword arguments of `Client.examples`, without those at rest."""
+        given = {"split": self.split, "view": self.view, "direction": self.direction, "score_set": self.score_set}
+        given |= {"descending": self.descending or None} | self.rule.model_dump()
+        return {name: value for name, value in given.items() if value is not None}
+
+
+def browse() -> None:
+    project = require_project()
+    query = _controls(project)
+    signature = (project.slug, repr(query))
+    state = st.session_state.setdefault("browse", {"signature": signature, "page": 1})
+    if state["signature"] != signature:
+        state.update(signature=signature)
+        st.session_state["b_page"] = 1
+    page = int(st.session_state.get("b_page", 1))
+    arguments = query.arguments()
+    found = api.examples(project.slug, **arguments, after=str((page - 1) * PAGE), limit=PAGE)
+    pages = max(1, -(-found.total // PAGE))
+    with st.container(horizontal=True, vertical_alignment="center"):
+        first = (page - 1) * PAGE
+        words = f"{fmt.count(first + 1)}–{fmt.count(first + len(found.items))} of {fmt.count(found.total)}"
+        st.caption(words if found.items else "none", width="content")
+        if pages > 1:
+            st.pagination(pages, key="b_page")
+        _save(project, query, found.total)
+        shown = ", ".join(f"{name}={value!r}" for name, value in arguments.items() if name != "split")
+        call = f'client.examples("{project.slug}", split="{query.split}"{", " if shown else ""}{shown}, limit={PAGE})'
+        asked = "&".join(f"{name}={value}" for name, value in arguments.items())
+        code(call, "GET", f"/projects/{project.slug}/examples?{asked}&limit={PAGE}", key="b_code")
+    strip(
+        found.items,
+        project=project.slug,
+        class_names=project.class_names,
+        image_size=project.image_size,
+        tile=84,
+        show_value=query.direction is not None or query.score_set is not None,
+    )
+    st.caption("✓ and ✗: whether most attributed checkpoints are right. Click a tile to look closer.")
+
+
+def _controls(project: ProjectDetail) -> Query:
+    views = {v.id: v for v in api.views(project.slug)}
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        view = _view(views)
+        splits = [s for s in SPLITS if any(c.split == s for c in project.counts)]
+        if view is not None:
+            splits = [view.split]
+        address.restore("b_split", splits, splits[0])
+        split = st.segmented_control("Split", splits, key="b_split", required=True, disabled=view is not None)
+        split = address.kept("b_split", split) or splits[0]
+        label = _choice("Class", "b_class", list(range(len(project.class_names))), lambda i: project.class_names[i])
+        pairs = [f"{c.attribute}={c.value}" for c in project.attribute_counts]
+        pair = _choice("Attribute", "b_attribute", sorted(set(pairs)), str) if pairs else None
+        attribute, _, value = pair.partition("=") if pair else (None, "", None)
+        votes = ANY
+        if split == Split.VALIDATION and api.attributions(project.slug):
+            address.restore("b_vote", list(VOTES), ANY)
+            votes = st.segmented_control("Models are", list(VOTES), key="b_vote", required=True) or ANY
+            address.remember("b_vote", votes)
+        direction, score_set, descending = _order(project, split)
+    rule = ExampleFilter(label=label, attribute=attribute, value=value, correct=VOTES[votes])
+    return Query(split, rule, view.id if view else None, direction, score_set, descending)
+
+
+def _choice(title: str, key: str, options: list[Any], name: Any) -> Any:
+    """A select box whose first option is "any"."""
+    every = [ANY, *options]
+    address.restore(key, every, ANY)
+    chosen = st.selectbox(title, every, key=key, width=170, format_func=lambda o: o if o == ANY else name(o))
+    address.remember(key, chosen)
+    return None if chosen == ANY else chosen
+
+
+def _view(views: dict[int, SavedView]) -> SavedView | None:
+    if not views:
+        return None
+    chosen = _choice("View", "view", list(views), lambda i: f"{views[i].name} ({fmt.count(views[i].n)})")
+    view = views.get(chosen)
+    if view is not None and st.button("Delete view", key="view_delete", icon=":material/delete:", type="tertiary"):
+        if attempt(lambda: api.delete_view(view.id), done=f"View “{view.name}” deleted"):
+            st.rerun()
+    return view
+
+
+def _order(project: ProjectDetail, split: Split) -> tuple[int | None, int | None, bool]:
+    """(direction, score set, descending)."""
+    names: dict[str, str] = {"stored": "as stored"}
+    if split != Split.TEST:
+        for d in api.directions(project.slug):
+            names[f"direction.{d.id}"] = f"{charts.direction_name(d)} of {d.label_name}"
+    if split == Split.TRAIN:
+        names |= {f"score_set.{s.id}": f"T of “{s.group_set_name}” ({s.id})" for s in api.score_sets(project.slug)}
+    address.restore("sort", list(names), "stored")
+    chosen = st.selectbox("Sort by", list(names), key="sort", format_func=lambda k: names[k], width=220)
+    address.remember("sort", chosen)
+    kind, _, number = chosen.partition(".")
+    if kind == "stored":
+        return None, None, False
+    address.restore("down", [False, True], False)
+    descending = st.toggle("Largest first", key="down")
+    address.remember("down", descending)
+    return (int(number), None, descending) if kind == "direction" else (None, int(number), descending)
+
+
+def _save(project: ProjectDetail, query: Query, total: int) -> None:
+    """Filters become a view: the rule is kept, not the rows."""
+    if query.view is not None or query.rule == ExampleFilter():
+        return
+    with st.popover("Save filters as view", icon=":material/bookmark_add:", key="b_view_box"):
+        name = st.text_input("Name", key="b_view_name", max_chars=100, placeholder=fmt.plural(total, "example"))
+        body = ViewCreate(name=name.strip() or "view", split=query.split, rule=query.rule)
+        if st.button("Save view", key="b_view_save", type="primary") and attempt(
+            lambda: api.create_view(project.slug, body), done=f"View “{body.name}” saved"
+        ):
+            st.rerun()
+        code(
+            f'client.create_view("{project.slug}", {as_python(body)})',
+            "POST",
+            f"/projects/{project.slug}/views",
+            key="b_view_code",
+            body=body,
+        )
