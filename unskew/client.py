@@ -55,7 +55,9 @@ class Response(Protocol):
 class Transport(Protocol):
     """What the client needs of an HTTP library: `httpx.Client`, or a test client on the application itself."""
 
-    def request(self, method: str, url: str, *, params: Any = None, **sent: Any) -> Any: ...
+    def request(
+        self, method: str, url: str, *, params: Any = None, json: Any = None, content: Any = None, headers: Any = None
+    ) -> Any: ...
     def close(self) -> None: ...
 
 
@@ -470,8 +472,9 @@ class Client:
     ) -> Response:
         given = {name: str(value) for name, value in (query or {}).items() if value is not None}
         try:
-            sent: dict[str, Any] = {"json": json} if content is None else {"content": content, "headers": _RAW}
-            response: Response = self._http.request(method, PREFIX + path, params=given, **sent)
+            response: Response = self._http.request(
+                method, PREFIX + path, params=given, json=json, content=content, headers=_RAW if content else None
+            )
         except Exception as error:
             if not _is_transport_error(error):
                 raise

@@ -53,7 +53,7 @@ def _suggestion(session: Session, row: tables.GroupSet) -> list[api.SuggestionMa
     )
     kept: dict[tuple[int, int], list[bool]] = {}
     for label, suggestion, group in session.execute(query):
-        kept.setdefault((label, suggestion), []).append(suggestion == group)
+        kept.setdefault((label, int(suggestion or 0)), []).append(suggestion == group)
     return [
         api.SuggestionMatch(name=row.group_names[label][index], confirmed=wilson(sum(same), len(same)))
         for (label, index), same in sorted(kept.items())

@@ -99,8 +99,8 @@ def choose(
         raise SettingsError(f"There is no attribute {rule.attribute!r}.", fix=f"This project has: {known}.")
     order, versions = _order(store, session, project, split, sort)
     said = examples.votes(store, session, project.id) if rule.correct is not None else None
-    known = said is not None and split is Split.VALIDATION
-    if rule.correct is not None and not known:
+    votable = said is not None and split is Split.VALIDATION
+    if rule.correct is not None and not votable:
         raise SettingsError(
             "Right and wrong are known of validation examples only, once there is a checkpoint.",
             fix="Choose split validation, or leave the filter out.",
@@ -113,7 +113,7 @@ def choose(
             keep &= examples.labels(store, project, split)[positions] == rule.label
         if rule.attribute is not None:
             column = examples.attribute(store, project, split, rule.attribute)[positions]
-            keep &= np.asarray(column == rule.value if rule.value is not None else column != "")
+            keep &= np.equal(column, rule.value) if rule.value is not None else np.not_equal(column, "")
         if said is not None:
             right = (said == examples.labels(store, project, split)).mean(axis=0) >= 0.5
             keep &= right[positions] == rule.correct

@@ -71,13 +71,18 @@ def load(
             "position": {str(position): (i, label) for i, position, label, _ in known},
         }
         gesture = sha256(content + annotator.encode()).hexdigest()[:24]
-        writes, problems, passed = [], [], 0
+        writes: list[api.LabelWrite] = []
+        problems: list[RowError] = []
+        passed = 0
         for number, row in enumerate(rows, start=2 if format is LabelFormat.CSV else 1):
             if _false(row.get("by_hand", True)):
                 passed += 1
                 continue
             found = _write(group_set, row, number, by, f"{gesture}:{number}")
-            (problems if isinstance(found, RowError) else writes).append(found)
+            if isinstance(found, RowError):
+                problems.append(found)
+            else:
+                writes.append(found)
         if problems:
             raise DataError(
                 f"{len(problems)} of {len(rows)} rows do not fit; nothing was written.",
@@ -106,8 +111,8 @@ def _read(content: bytes, format: LabelFormat) -> list[dict[str, Any]]:
             f"The columns are {', '.join(map(str, frame.columns))}.",
             fix="Give example_id, path or position, and group_name or group.",
         )
-    rows: list[dict[str, Any]] = frame.astype(object).where(frame.notna(), "").to_dict("records")
-    return rows
+    rows: Any = frame.astype(object).where(frame.notna(), "").to_dict("records")
+    return [{str(name): value for name, value in row.items()} for row in rows]
 
 
 def _write(
