@@ -78,6 +78,7 @@ def callers(house: House) -> list[Caller]:
         given = {"class_names": ["a"], "attributes": [], "image_size": 8, "source": {"root": "/"}}
         session.add(tables.Project(slug=OTHER, name="Other", fingerprint="0", **given))
     report = house.client.create_report(PROJECT)
+    house.client.create_view(PROJECT, api.ViewCreate(name="class 0", rule=api.ExampleFilter(label=0)))
     boss = user(house, "boss", Role.ADMIN, None)
     keys = {role: user(house, role.value, role, PROJECT) for role in Role}
     stranger = user(house, "stranger", Role.ADMIN, OTHER)
@@ -122,6 +123,7 @@ def numbers(house: House) -> dict[str, str]:
         "example_id": tables.Example,
         "run_id": tables.Run,
         "attribution_id": tables.Attribution,
+        "view_id": tables.SavedView,
         "token_id": tables.Token,
     }
     with house.store.read() as session:
