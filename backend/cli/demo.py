@@ -160,6 +160,7 @@ def direction_figures(store: Store, project: str, direction: api.Direction) -> d
     return {
         "class": direction.label_name,
         "index": direction.index,
+        "title": direction.title,
         "share": direction.share,
         "verdict": direction.evidence.verdict.value,
         "agreement": agreement,

@@ -178,11 +178,13 @@ def attribute(
 
 def discover(
     project: ProjectArgument,
-    directions: Annotated[int, typer.Option(help="Directions a class.")] = params.DiscoverParams().n_directions,
+    directions: Annotated[
+        int, typer.Option(help="Principal directions a class.")
+    ] = params.DiscoverParams().n_directions,
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Find the principal directions of the attribution matrix, class by class, with their evidence."""
+    """Find directions of the attribution matrix, error-guided and principal, class by class, with their evidence."""
     with opened(data) as store:
         follow.run(
             store,
@@ -193,10 +195,15 @@ def discover(
         )
         found = direction_service.list_directions(store, project)
         rows = [
-            [d.label_name, str(d.index + 1), f"{d.share:.1%}", d.evidence.verdict.value, d.evidence.sentence]
+            [d.label_name, d.title, f"{d.share:.1%}", d.evidence.verdict.value, in_words(d), d.evidence.sentence]
             for d in found
         ]
-        emit(found, as_json, table("Directions", ["class", "#", "share", "verdict", "evidence"], rows))
+        emit(found, as_json, table("Directions", ["class", "direction", "share", "verdict", "+ end", "evidence"], rows))
+
+
+def in_words(direction: api.Direction) -> str:
+    """The three clearest differences of the + end."""
+    return "; ".join(row.words for row in direction.evidence.differences[:3])
 
 
 def score(

@@ -5,6 +5,8 @@ Stored arrays are never changed. A flip is a sign in the row, and everything tha
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy.orm import Session
@@ -26,16 +28,18 @@ def list_directions(store: Store, slug: str, label: int | None = None) -> list[a
     with store.read() as session:
         project = project_store.get(session, slug)
         rows = attribution_store.newest_directions(session, project.id)
-        return [_body(project, row) for row in rows if label in (None, row.label)]
+        titles = _titles(rows)
+        return [_body(project, row, titles[row.id]) for row in rows if label in (None, row.label)]
 
 
 def get(store: Store, direction_id: int) -> api.DirectionDetail:
     with store.read() as session:
         row, project = find(session, direction_id)
         order = [d.id for d in attribution_store.newest_directions(session, project.id)]
+        titles = _titles(attribution_store.found_with(session, row))
         place = order.index(row.id) if row.id in order else None
         return api.DirectionDetail(
-            **_body(project, row).model_dump(),
+            **_body(project, row, titles[row.id]).model_dump(),
             scree=row.scree,
             histogram=_histogram(store, session, project, row),
             params=row.params,
@@ -122,7 +126,20 @@ def _load(store: Store, row: tables.Direction, name: str) -> NDArray[np.generic]
     return store.artifacts.load(attribution_store.DIRECTIONS, row.artifact, name)
 
 
-def _body(project: tables.Project, row: tables.Direction) -> api.Direction:
+def _titles(rows: Sequence[tables.Direction]) -> dict[int, str]:
+    """Short names by direction: "errors" for the error-guided one of a class, PC1, PC2 … for its principal ones."""
+    titles: dict[int, str] = {}
+    n_principal: dict[int, int] = {}
+    for row in sorted(rows, key=lambda row: row.index):
+        if row.kind == DirectionKind.ERROR_GUIDED:
+            titles[row.id] = "errors"
+        else:
+            n_principal[row.label] = n_principal.get(row.label, 0) + 1
+            titles[row.id] = f"PC{n_principal[row.label]}"
+    return titles
+
+
+def _body(project: tables.Project, row: tables.Direction, title: str) -> api.Direction:
     evidence = api.Evidence.model_validate(row.evidence)
     return api.Direction(
         id=row.id,
@@ -131,6 +148,7 @@ def _body(project: tables.Project, row: tables.Direction) -> api.Direction:
         label_name=project.class_names[row.label],
         index=row.index,
         kind=DirectionKind(row.kind),
+        title=title,
         share=row.share,
         sign=1 if row.sign > 0 else -1,
         name=row.name,
@@ -150,8 +168,16 @@ def _flipped(evidence: api.Evidence) -> api.Evidence:
             "accuracy_positive": evidence.accuracy_negative,
             "loss_negative": evidence.loss_positive,
             "loss_positive": evidence.loss_negative,
+            "differences": [_swapped(row) for row in evidence.differences],
         }
     )
+
+
+def _swapped(row: api.Difference) -> api.Difference:
+    """The same difference told of the other end."""
+    area = row.auroc
+    other = api.Interval(value=1 - area.value, low=1 - area.high, high=1 - area.low, n=area.n)
+    return row.model_copy(update={"words": row.words_less, "words_less": row.words, "auroc": other})
 
 
 def _histogram(store: Store, session: Session, project: tables.Project, row: tables.Direction) -> api.Histogram:

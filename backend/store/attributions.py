@@ -48,6 +48,13 @@ def directions(session: Session, attribution_id: int, label: int | None = None) 
     return list(session.scalars(query.order_by(tables.Direction.label, tables.Direction.index)))
 
 
+def found_with(session: Session, row: tables.Direction) -> list[tables.Direction]:
+    """A direction and the others of its class, found by the same discovery."""
+    table = tables.Direction
+    same = (table.attribution_id == row.attribution_id, table.key == row.key, table.label == row.label)
+    return list(session.scalars(select(table).where(*same).order_by(table.index)))
+
+
 def newest_directions(session: Session, project_id: int) -> list[tables.Direction]:
     """Those of the newest attribution that has any, by class, then index."""
     for row in list_attributions(session, project_id):

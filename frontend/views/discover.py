@@ -6,6 +6,7 @@ from functools import partial
 from html import escape
 from typing import Literal
 
+import pandas as pd
 import streamlit as st
 
 from frontend import address, api, pages
@@ -43,6 +44,7 @@ def page() -> None:
     with shown():
         _strips(project, detail)
     _toolbar(project, detail, found)
+    _differences(detail)
     influence(project, detail)
     told = told_apart(project)
     figures(detail, told)
@@ -54,7 +56,10 @@ def _nothing_yet(project: ProjectDetail) -> None:
         empty("Nothing to discover yet", "Directions are found in the attribution, and there is none yet.")
         st.button("Go to Models & attribution", key="d_models", type="primary", on_click=pages.go, args=("models",))
         return
-    empty("No directions yet", "Take the principal directions of each class's block of the attribution. Seconds.")
+    empty(
+        "No directions yet",
+        "Take error-guided and principal directions of each class's block of the attribution. Seconds.",
+    )
     if st.button("Find directions", key="d_find", type="primary", icon=":material/explore:"):
         actions.start(project.slug, JobKind.DISCOVER, DiscoverParams())
 
@@ -76,16 +81,17 @@ def _choose(project: ProjectDetail, found: list[Direction]) -> Direction:
             format_func=lambda i: project.class_names[i],
         )
         address.remember("class", label)
-        options = {f"PC{d.index + 1}": d for d in by_class[label if label is not None else order[0]]}
-        address.restore("direction", list(options), f"PC{_first_shown(list(options.values())).index + 1}")
+        options = {d.title: d for d in by_class[label if label is not None else order[0]]}
+        address.restore("direction", list(options), _first_shown(list(options.values())).title)
         name = st.segmented_control(
             "Direction",
             list(options),
             key="direction",
             required=True,
             persist_state="session",
-            format_func=lambda pc: _direction_label(options[pc]),
-            help="Share of the variance of the class's attribution; ● strong evidence, ○ possible.",
+            format_func=lambda title: _direction_label(options[title]),
+            help="errors: the direction that the class's badly predicted examples share (error-guided). PC1, PC2 …: "
+            "principal directions. Share of the variance of the class's attribution; ● strong evidence, ○ possible.",
         )
         address.remember("direction", name)
     return options[name or next(iter(options))]
@@ -98,7 +104,7 @@ def _suspicion(options: list[Direction]) -> tuple[int, float]:
 
 
 def _first_shown(options: list[Direction]) -> Direction:
-    """The first direction with the best verdict; PC1 when all are alike."""
+    """The first direction with the best verdict; the error-guided one when all are alike."""
     kept = [d for d in options if d.state != DirectionState.DISCARDED] or options
     return min(kept, key=lambda d: (RANK[d.evidence.verdict], d.index))
 
@@ -107,7 +113,7 @@ def _direction_label(direction: Direction) -> str:
     mark = {Verdict.STRONG: " ●", Verdict.POSSIBLE: " ○", Verdict.NONE: ""}[direction.evidence.verdict]
     name = f" {direction.name}" if direction.name else ""
     gone = " (discarded)" if direction.state == DirectionState.DISCARDED else ""
-    return f"PC{direction.index + 1}{name} {fmt.percent(direction.share, 0)}{mark}{gone}"
+    return f"{direction.title}{name} {fmt.percent(direction.share, 0)}{mark}{gone}"
 
 
 # ---------------------------------------------------------------- evidence and strips
@@ -155,6 +161,37 @@ def _one_strip(project: ProjectDetail, strip: Strip | None, heading: str, label:
     st.html(f'<p class="us-head"><span>{escape(heading)}</span></p>{body}')
 
 
+def _differences(detail: DirectionDetail) -> None:
+    """What tells the ends apart, in words; where nothing does, it says so."""
+    st.markdown("**What tells the ends apart**")
+    rows = detail.evidence.differences
+    if not rows:
+        st.caption("No attribute and no simple property of the images differs between the ends: look at them.")
+        return
+    table = pd.DataFrame(
+        {
+            "the + end": [row.words for row in rows],
+            "the − end": [row.words_less for row in rows],
+            "AUROC": [row.auroc.value for row in rows],
+            "95 % interval": [f"{row.auroc.low:.2f} to {row.auroc.high:.2f}" for row in rows],
+            "n": [row.auroc.n for row in rows],
+        }
+    )
+    st.dataframe(
+        table,
+        hide_index=True,
+        height="content",
+        column_config={
+            "AUROC": st.column_config.ProgressColumn(min_value=0, max_value=1, format="%.2f", width="small"),
+            "n": st.column_config.NumberColumn(help="Examples on the smaller side of the comparison.", width="small"),
+        },
+    )
+    st.caption(
+        "AUROC: how often an example with more of it lies further towards the + end; 0.5 is no difference. Attributes "
+        "are read for this table only."
+    )
+
+
 # ---------------------------------------------------------------- deciding
 def _toolbar(project: ProjectDetail, detail: DirectionDetail, found: list[Direction]) -> None:
     reviewed = sum(d.state != DirectionState.OPEN for d in found)
@@ -196,7 +233,7 @@ def _open_direction(target: int | None, found: list[Direction]) -> None:
     direction = next((d for d in found if d.id == target), None)
     if direction is not None:
         st.session_state["class"] = direction.label
-        st.session_state["direction"] = f"PC{direction.index + 1}"
+        st.session_state["direction"] = direction.title
 
 
 def _name_form(detail: DirectionDetail) -> None:

@@ -147,7 +147,7 @@ def _attribution(project: ProjectDetail, runs: list[Run]) -> None:
             "Not computed yet", f"Takes about as long as one epoch for each of {fmt.plural(len(runs), 'checkpoint')}."
         )
     if known and not api.directions(project.slug):
-        st.markdown("**Next:** find the principal directions of each class's block.")
+        st.markdown("**Next:** find the directions of each class's block.")
         if st.button("Find directions", key="m_discover", type="primary", icon=":material/explore:"):
             actions.start(project.slug, JobKind.DISCOVER, DiscoverParams())
     elif known:

@@ -20,7 +20,9 @@ from unskew.attribution import storage
 from unskew.attribution.factors import Factors, Matrix, Source
 from unskew.attribution.records import Features
 from unskew.attribution.ridge import solve
-from unskew.discovery.principal import ClassDirections, class_directions
+from unskew.discovery.directions import ClassDirections, class_directions
+from unskew.discovery.error_guided import error_axis
+from unskew.discovery.evidence import majority_right
 from unskew.errors import DataError, SettingsError
 from unskew.schemas.params import DiscoverParams
 
@@ -193,13 +195,15 @@ class Attribution:
         train_label: NDArray[np.int64],
         params: DiscoverParams | None = None,
         classes: Sequence[int] | None = None,
+        axis: NDArray[np.float32] | None = None,
         on_step: Callable[[int, int], None] | None = None,
     ) -> list[ClassDirections]:
-        """Principal directions of each class's block of τ, one target a row. See `ClassDirections`.
+        """Directions of each class's block of τ, one target a row: error-guided first. See `ClassDirections`.
 
         Args:
             target_label, train_label: int64 (n_targets,), (n_train,).
             classes: None = every class among the targets.
+            axis: from `error_axis` with the same parameters; None: computed now.
             on_step: called with (classes done, classes).
         Raises:
             DataError: lengths differ, or a class has no target.
@@ -211,6 +215,9 @@ class Attribution:
                 f"training labels for {self.n_train} training examples.",
                 fix="Use the labels of the data that was attributed.",
             )
+        params = params or DiscoverParams()
+        if axis is None:
+            axis = self.error_axis(target_label, params)
         wanted = [int(c) for c in (np.unique(target_label) if classes is None else classes)]
         found = []
         for done, label in enumerate(wanted, start=1):
@@ -224,12 +231,27 @@ class Attribution:
                     positions=positions,
                     own_train=np.flatnonzero(train_label == label),
                     target_loss=self.target_loss[positions],
-                    params=params or DiscoverParams(),
+                    params=params,
+                    wrong=self._wrong(target_label)[positions],
+                    axis=axis,
                 )
             )
             if on_step is not None:
                 on_step(done, len(wanted))
         return found
+
+    def _wrong(self, target_label: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Is at least half of the checkpoints wrong? Without predictions: is the loss above log 2?"""
+        if not len(self.target_prediction):
+            return np.asarray(self.target_loss > np.log(2))
+        return ~majority_right(self.target_prediction, target_label)
+
+    def error_axis(self, target_label: NDArray[np.int64], params: DiscoverParams) -> NDArray[np.float32] | None:
+        """What the errors of all classes have in common, float32 (n_train,); None without error-guided directions."""
+        if not params.error_guided or np.ptp(self.target_loss) == 0:
+            return None
+        classes = {int(c): np.flatnonzero(target_label == c) for c in np.unique(target_label)}
+        return error_axis(self._source, classes, self.target_loss, params.row_transform)
 
 
 def _rows(index: Index, n: int, what: str) -> slice | NDArray[np.int64]:

@@ -20,7 +20,7 @@ def scree(detail: DirectionDetail) -> Chart:
         go.Bar(
             x=names,
             y=shares,
-            marker={"color": [BLUE if i == detail.index else GREY for i in range(len(shares))]},
+            marker={"color": [BLUE if name == detail.title else GREY for name in names]},
             opacity=0.9,
             hovertemplate="%{x}: %{y:.1%}<extra></extra>",
             showlegend=False,
@@ -30,7 +30,7 @@ def scree(detail: DirectionDetail) -> Chart:
     fig.update_xaxes(type="category", tickangle=0, nticks=12)
     first = fmt.percent(shares[0]) if shares else "–"
     chosen = fmt.percent(detail.share)
-    shown = f"PC{detail.index + 1}"
+    shown = detail.title
     return Chart(
         figure=fig,
         alt=f"Scree of {detail.label_name}: PC1 explains {first} of the variance; {shown}, shown here, {chosen}.",
@@ -91,7 +91,7 @@ def _wrong_by_side(histogram: Histogram, middle: list[float], ends: tuple[str, s
 
 def direction_name(direction: Direction) -> str:
     """A direction in a control or on an axis: its place, and the name that a person gave."""
-    return f"PC{direction.index + 1}" + (f" “{direction.name}”" if direction.name else "")
+    return direction.title + (f" “{direction.name}”" if direction.name else "")
 
 
 _SYMBOLS = ("circle", "x", "square", "diamond", "triangle-up", "cross", "star", "triangle-down", "hexagon")

@@ -1,7 +1,23 @@
 """Discovery: directions of each class's block of τ, pseudo-groups from them, and how sure one can be. numpy only."""
 
+from unskew.discovery.alike import likeness
+from unskew.discovery.differences import differences
+from unskew.discovery.directions import ClassDirections, class_directions
+from unskew.discovery.error_guided import error_axis
 from unskew.discovery.evidence import evidence, majority_right
-from unskew.discovery.principal import ClassDirections, class_directions, directions_pca
+from unskew.discovery.principal import directions_pca
+from unskew.discovery.properties import image_properties
 from unskew.discovery.pseudo import pseudo_groups
 
-__all__ = ["ClassDirections", "class_directions", "directions_pca", "evidence", "majority_right", "pseudo_groups"]
+__all__ = [
+    "ClassDirections",
+    "class_directions",
+    "differences",
+    "directions_pca",
+    "error_axis",
+    "evidence",
+    "image_properties",
+    "likeness",
+    "majority_right",
+    "pseudo_groups",
+]

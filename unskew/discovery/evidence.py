@@ -1,7 +1,8 @@
-"""How sure one can be that a direction separates examples that the model serves well from others it serves badly.
+"""How sure one can be that a direction is a bias: does it part what the model serves well from what it serves badly,
+and do the badly served owe it to the same training examples, as hard examples do not?
 
-What it cannot say: that the direction is a bias. Some examples are simply hard, and a direction can follow that; a
-person looks at both ends before anything is removed.
+The verdict is calibrated on planted biases and on data without any (docs/evidence.md). A person still looks at both
+ends before anything is removed.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from unskew.schemas.api import Evidence, Interval
 from unskew.schemas.enums import Verdict
 
 STRONG_GAP = 0.10  # the accuracy gap that a strong verdict has to exceed even at the low end of its interval
-STRONG_SIDE = 20  # examples that the smaller side of a strong direction needs
+STRONG_SIDE = 10  # examples that the smaller side of a strong direction needs
+STRONG_LIKENESS = 0.45  # see docs/evidence.md for both
+POSSIBLE_LIKENESS = 0.3
 _LEVEL = 0.05
 
 
@@ -26,15 +29,17 @@ def evidence(
     right: NDArray[np.bool_],
     loss: NDArray[np.floating],
     *,
+    alike: Interval | None = None,
     n_looked_at: int = 1,
 ) -> Evidence:
     """Compare the two sides of a direction's split at 0.
 
     The verdict is about the gap between the sides' accuracies, with Newcombe's interval at level 1 - 0.05 / n_looked_at
-    (Bonferroni over all directions of all classes that were looked at):
+    (Bonferroni over all directions of all classes that were looked at), and about the likeness of the class's wrongly
+    predicted examples:
 
-        strong    the gap exceeds 10 points even at the low end, and the smaller side has 20 examples
-        possible  the gap exceeds 0 at the low end
+        strong    the gap exceeds 10 points even at the low end, the smaller side has 10 examples, likeness >= 0.45
+        possible  the gap exceeds 0 at the low end, likeness >= 0.3
         none      otherwise
 
     The intervals returned are the usual 95 % ones, not corrected.
@@ -43,6 +48,7 @@ def evidence(
         projection: (n_c,) of one class's targets on one direction; above 0 is the positive side.
         right: bool (n_c,), the model is right (for several checkpoints: most of them are).
         loss: (n_c,) cross-entropy [nats].
+        alike: from `likeness`; None (too few errors to say) is never more than possible.
         n_looked_at: directions × classes that a person chooses from.
     Raises:
         DataError: lengths differ, or there is no target.
@@ -61,16 +67,17 @@ def evidence(
     k = (int(right[~positive].sum()), int(right[positive].sum()))
     gap = _absolute(newcombe(k[0], n[0], k[1], n[1]))
     corrected = _absolute(newcombe(k[0], n[0], k[1], n[1], z=float(ndtri(1 - _LEVEL / n_looked_at / 2))))
-    verdict = _verdict(corrected, min(n))
+    verdict = _verdict(corrected, min(n), alike)
     return Evidence(
         verdict=verdict,
-        sentence=_sentence(verdict, k, n, gap, n_looked_at),
+        sentence=_sentence(verdict, k, n, gap, alike, n_looked_at),
         accuracy_negative=wilson(k[0], n[0]),
         accuracy_positive=wilson(k[1], n[1]),
         accuracy_gap=gap,
         loss_negative=_mean(loss, ~positive),
         loss_positive=_mean(loss, positive),
         minority_share=min(n) / sum(n),
+        alike=alike,
     )
 
 
@@ -92,23 +99,47 @@ def _absolute(difference: Interval) -> Interval:
     return Interval(value=d, low=max(0.0, low), high=max(high, -low), n=difference.n)
 
 
-def _verdict(gap: Interval, smaller: int) -> Verdict:
-    if gap.low > STRONG_GAP and smaller >= STRONG_SIDE:
+def _verdict(gap: Interval, smaller: int, alike: Interval | None) -> Verdict:
+    likeness = POSSIBLE_LIKENESS if alike is None else alike.value
+    if gap.low > STRONG_GAP and smaller >= STRONG_SIDE and likeness >= STRONG_LIKENESS:
         return Verdict.STRONG
-    return Verdict.POSSIBLE if gap.low > 0 else Verdict.NONE
+    return Verdict.POSSIBLE if gap.low > 0 and likeness >= POSSIBLE_LIKENESS else Verdict.NONE
 
 
-def _sentence(verdict: Verdict, k: tuple[int, int], n: tuple[int, int], gap: Interval, n_looked_at: int) -> str:
+def _sentence(
+    verdict: Verdict,
+    k: tuple[int, int],
+    n: tuple[int, int],
+    gap: Interval,
+    alike: Interval | None,
+    n_looked_at: int,
+) -> str:
     if min(n) == 0:
         return f"All {max(n)} examples lie on one side of the split, so there is nothing to compare."
-    seen = "the one direction" if n_looked_at == 1 else f"the {n_looked_at} directions"
-    ending = {
-        Verdict.STRONG: f"far more than chance gives among {seen} looked at",
-        Verdict.POSSIBLE: f"more than chance gives among {seen} looked at, but small or on few examples",
-        Verdict.NONE: f"which chance can give among {seen} looked at",
-    }[verdict]
-    return (
+    sides = (
         f"The model is right on {k[1]} of {n[1]} examples on the positive side ({k[1] / n[1]:.0%}) and on {k[0]} of "
         f"{n[0]} on the negative side ({k[0] / n[0]:.0%}): a gap of {gap.value * 100:.0f} points "
-        f"(95 % interval {gap.low * 100:.0f} to {gap.high * 100:.0f}), {ending}."
+        f"(95 % interval {gap.low * 100:.0f} to {gap.high * 100:.0f})."
     )
+    return f"{sides} {_errors_in_words(alike)} {_verdict_in_words(verdict, n_looked_at)}"
+
+
+def _errors_in_words(alike: Interval | None) -> str:
+    if alike is None:
+        return "There are too few errors in this class to say whether they have one cause."
+    errors = f"The {alike.n} errors of this class"
+    share = f"(likeness {alike.value:.2f}, 95 % interval {alike.low:.2f} to {alike.high:.2f})"
+    if alike.value >= STRONG_LIKENESS:
+        return f"{errors} owe their loss to the same training examples {share}."
+    if alike.value >= POSSIBLE_LIKENESS:
+        return f"{errors} owe their loss partly to the same training examples {share}."
+    return f"{errors} have little in common {share}, as errors on hard examples do."
+
+
+def _verdict_in_words(verdict: Verdict, n_looked_at: int) -> str:
+    seen = "the one direction" if n_looked_at == 1 else f"the {n_looked_at} directions"
+    return {
+        Verdict.STRONG: f"Taken together, strong evidence of a bias among {seen} looked at.",
+        Verdict.POSSIBLE: f"Taken together, a bias is possible among {seen} looked at.",
+        Verdict.NONE: f"Taken together, no sign of a bias among {seen} looked at.",
+    }[verdict]

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from unskew.discovery.principal import ClassDirections
+from unskew.discovery.directions import ClassDirections
 from unskew.errors import SettingsError
 
 

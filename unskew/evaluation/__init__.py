@@ -2,12 +2,13 @@
 
 from unskew.evaluation.agreement import kappa, more_needed
 from unskew.evaluation.fidelity import lds
-from unskew.evaluation.intervals import mcnemar, mean_interval, newcombe, wilson
+from unskew.evaluation.intervals import auroc, mcnemar, mean_interval, newcombe, wilson
 from unskew.evaluation.metrics import GroupMetrics, Predictions, group_metrics, mean_by_group
 
 __all__ = [
     "GroupMetrics",
     "Predictions",
+    "auroc",
     "group_metrics",
     "kappa",
     "lds",

@@ -237,6 +237,16 @@ class Attribution(Body):
     created_at: datetime
 
 
+class Difference(Body):
+    """One thing that tells the two ends of a direction apart."""
+
+    source: Literal["attribute", "image", "text", "column"]
+    name: str  # "background = brick", "border: brightness"
+    words: str  # what the + end has: "more often background = brick", "border: darker"
+    words_less: str  # what the - end has, in the same words
+    auroc: Interval  # chance that the + end has more of it; 0.5 = no difference
+
+
 class Evidence(Body):
     """How sure one can be that a direction is a bias. Ends = the two sides of the split at 0."""
 
@@ -248,6 +258,8 @@ class Evidence(Body):
     loss_negative: float
     loss_positive: float
     minority_share: float
+    alike: Interval | None = None  # likeness of the class's wrong examples in what they were learnt from, n = errors
+    differences: list[Difference] = []  # what tells the ends apart, the clearest first
 
 
 class Direction(Body):
@@ -255,8 +267,9 @@ class Direction(Body):
     attribution_id: int
     label: int
     label_name: str
-    index: int  # 0 = largest share
+    index: int  # in the order offered: the error-guided one first, then principal ones, largest share first
     kind: DirectionKind
+    title: str  # "errors" or "PC1", "PC2" …
     share: float  # of the variance of the class's block
     sign: Literal[-1, 1]  # as flipped by a person; stored arrays are never changed
     name: str

@@ -74,6 +74,7 @@ class GroupSource(StrEnum):
 
 class DirectionKind(StrEnum):
     PRINCIPAL = "principal"
+    ERROR_GUIDED = "error_guided"  # where the rows of badly predicted targets point
 
 
 class DirectionState(StrEnum):

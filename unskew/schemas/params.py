@@ -137,7 +137,8 @@ class AttributeParams(Params):
 
 class DiscoverParams(Params):
     attribution_id: int | None = None  # None: the project's newest
-    n_directions: int = Field(5, ge=1, le=50)
+    n_directions: int = Field(5, ge=1, le=50)  # principal ones; the error-guided one comes before them
+    error_guided: bool = True
     row_transform: RowTransform = RowTransform.SIGNED_SQRT
     normalise_rows: bool = True
     centre: bool = True

@@ -1,7 +1,8 @@
-"""Directions: one class a step."""
+"""Directions: what all classes' errors have in common, properties of the images, then one class a step."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,44 +11,93 @@ import numpy as np
 from backend.store import attributions, projects, tables
 from backend.store.artifacts import content_id
 from unskew.attribution import Attribution, ClassDirections
-from unskew.discovery import evidence, majority_right
-from unskew.schemas.enums import DirectionKind, Split
+from unskew.discovery import differences, evidence, image_properties, majority_right
+from unskew.schemas.enums import Split
 from unskew.schemas.params import DiscoverParams
 from workers.context import Context, Step
+from workers.runs import project_data
 
-DISCOVERY_VERSION = 1
+DISCOVERY_VERSION = 2  # rises with every change that changes directions or their evidence
 
 
 def plan(context: Context) -> list[Step]:
+    classes = context.project().class_names
     return [
-        {"title": f"directions of {name}", "label": label} for label, name in enumerate(context.project().class_names)
+        {"title": "what the errors have in common", "do": "axis"},
+        {"title": "properties of the images", "do": "properties"},
+        *({"title": f"directions of {name}", "label": label} for label, name in enumerate(classes)),
     ]
 
 
 def run(context: Context, step: Step) -> dict[str, Any]:
     params = context.params
     assert isinstance(params, DiscoverParams) and context.project_id is not None
+    if step.get("do") == "properties":
+        _properties(context)
+        return {}
     with context.store.read() as session:
         row = attributions.chosen(session, context.project_id, params.attribution_id)
         target_label = projects.labels(session, context.project_id, Split.VALIDATION)
         train_label = projects.labels(session, context.project_id, Split.TRAIN)
-        key = content_id(
-            attribution=row.key,
-            settings=params.model_dump(mode="json", exclude={"attribution_id"}),
-            version=DISCOVERY_VERSION,
-        )
+    attribution = Attribution.load(context.store.artifacts.path(attributions.ATTRIBUTION, row.artifact))
+    if step.get("do") == "axis":
+        _axis(context, attribution, target_label)
+        return {"attribution_id": row.id}
+    key = content_id(
+        attribution=row.key,
+        settings=params.model_dump(mode="json", exclude={"attribution_id"}),
+        version=DISCOVERY_VERSION,
+    )
+    with context.store.read() as session:
         known = [d for d in attributions.directions(session, row.id, step["label"]) if d.key == key]
     if known or not (target_label == step["label"]).any():
         return {"attribution_id": row.id}
-    attribution = Attribution.load(context.store.artifacts.path(attributions.ATTRIBUTION, row.artifact))
     found = attribution.directions(
-        target_label, train_label, params, classes=[step["label"]], on_step=context.progress
+        target_label,
+        train_label,
+        params,
+        classes=[step["label"]],
+        axis=_axis(context, attribution, target_label),
+        on_step=context.progress,
     )[0]
     number = content_id(directions=key, label=step["label"])
     if not context.store.artifacts.exists(attributions.DIRECTIONS, number):
         context.store.artifacts.make(attributions.DIRECTIONS, number, lambda folder: _save(folder, found, train_label))
-    _store(context, row.id, key, number, found, attribution, n_classes=len(context.project().class_names))
+    _store(context, row.id, key, number, found, attribution)
     return {"attribution_id": row.id}
+
+
+def _axis(context: Context, attribution: Attribution, target_label: np.ndarray) -> np.ndarray | None:
+    """Made once a job, and again where the scratch folder was lost."""
+    params = context.params
+    assert isinstance(params, DiscoverParams)
+    return _kept(context.scratch / "axis.npz", lambda: {"axis": attribution.error_axis(target_label, params)}).get(
+        "axis"
+    )
+
+
+def _properties(context: Context) -> dict[str, np.ndarray]:
+    """Of the validation images: "region/property" → (n,). Nothing of texts and tables."""
+    assert context.project_id is not None
+    inputs = project_data(context.store, context.project_id).validation.inputs
+
+    def measure() -> dict[str, np.ndarray | None]:
+        if inputs.ndim < 4:
+            return {}
+        return {"/".join(key): values for key, values in image_properties(inputs, context.progress).items()}
+
+    return _kept(context.scratch / "properties.npz", measure)
+
+
+def _kept(file: Path, make: Callable[[], dict[str, np.ndarray | None]]) -> dict[str, np.ndarray]:
+    """Arrays that the job's later steps need, made once; None is left out."""
+    if not file.exists():
+        made = {name: array for name, array in make().items() if array is not None}
+        temporary = file.with_name(f"{file.stem}.part.npz")
+        np.savez(temporary, **made)  # type: ignore[arg-type]
+        temporary.replace(file)
+    with np.load(file, allow_pickle=False) as arrays:
+        return dict(arrays)
 
 
 def _save(folder: Path, found: ClassDirections, train_label: np.ndarray) -> None:
@@ -67,23 +117,25 @@ def _store(
     number: str,
     found: ClassDirections,
     attribution: Attribution,
-    n_classes: int,
 ) -> None:
-    params = context.params
+    params, n_classes = context.params, len(context.project().class_names)
     label = np.full(len(found.positions), found.label)
     right = majority_right(attribution.target_prediction[:, found.positions], label)
     n_looked_at = len(found.projections) * n_classes
+    tellers = _what_may_tell(context, found.positions)
     with context.store.session() as session:
         context.store.artifacts.write(session, attributions.DIRECTIONS, number, _already_made)
         for index, projection in enumerate(found.projections):
-            made = evidence(projection, right, attribution.target_loss[found.positions], n_looked_at=n_looked_at)
+            loss = attribution.target_loss[found.positions]
+            made = evidence(projection, right, loss, alike=found.alike, n_looked_at=n_looked_at)
+            made = made.model_copy(update={"differences": differences(projection, *tellers)})
             session.add(
                 tables.Direction(
                     attribution_id=attribution_id,
                     key=key,
                     label=found.label,
                     index=index,
-                    kind=DirectionKind.PRINCIPAL,
+                    kind=found.kinds[index],
                     share=float(found.shares[index]),
                     scree=[float(share) for share in found.scree],
                     params=params.model_dump(mode="json"),
@@ -91,6 +143,18 @@ def _store(
                     artifact=number,
                 )
             )
+
+
+def _what_may_tell(
+    context: Context, positions: np.ndarray
+) -> tuple[dict[str, np.ndarray], dict[tuple[str, str], np.ndarray]]:
+    """Attributes and image properties of some validation examples."""
+    assert context.project_id is not None
+    names = tuple(context.project().attributes)
+    columns = project_data(context.store, context.project_id, names).validation.attributes
+    attributes = {name: column[positions] for name, column in columns.items()}
+    measured = {tuple(name.split("/")): values[positions] for name, values in _properties(context).items()}
+    return attributes, {(region, name): values for (region, name), values in measured.items()}
 
 
 def _already_made(folder: Path) -> None:

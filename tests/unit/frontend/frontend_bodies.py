@@ -47,6 +47,7 @@ def direction() -> api.DirectionDetail:
         label_name="0-4",
         index=1,
         kind=DirectionKind.PRINCIPAL,
+        title="PC2",
         share=0.2,
         sign=1,
         name="",

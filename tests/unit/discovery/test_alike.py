@@ -1,0 +1,89 @@
+"""Likeness: errors with one cause against errors each with its own; and what tells ends apart."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from unskew.discovery import differences, evidence, image_properties, likeness
+from unskew.schemas.api import Interval
+from unskew.schemas.enums import Verdict
+
+
+def gram(cause: float, seed: int = 0) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """200 rows, 30 of them wrong, which share one direction with strength `cause`."""
+    rng = np.random.default_rng(seed)
+    wrong = np.arange(200) < 30
+    r = rng.normal(size=(200, 80))
+    r[wrong] += cause * rng.normal(size=80)
+    return r @ r.T, wrong
+
+
+def test_errors_with_one_cause_are_alike_and_others_are_not() -> None:
+    shared, none = likeness(*gram(1.0)), likeness(*gram(0.0))
+    assert shared is not None and none is not None
+    assert shared.low > 1 and abs(none.value) < 0.2 and none.low < 0 < none.high
+    assert shared.n == none.n == 30
+
+
+def test_likeness_by_hand() -> None:
+    rng = np.random.default_rng(1)
+    r = rng.normal(size=(12, 5))
+    wrong = np.arange(12) < 5
+    unit = r / np.linalg.norm(r, axis=1, keepdims=True)
+    centred = unit - unit.mean(axis=0)
+    centred /= np.linalg.norm(centred, axis=1, keepdims=True)
+    cosine = centred @ centred.T
+    usual = np.sqrt((cosine[~np.eye(12, dtype=bool)] ** 2).mean())
+    among = cosine[:5, :5][~np.eye(5, dtype=bool)].mean()
+    found = likeness(r @ r.T, wrong)
+    assert found is not None and found.value == pytest.approx(among / usual)
+
+
+def test_with_too_few_errors_nothing_is_said() -> None:
+    matrix, wrong = gram(1.0)
+    assert likeness(matrix, np.arange(200) < 4) is None
+    assert likeness(matrix, ~wrong | wrong) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "verdict"),
+    [(0.9, Verdict.STRONG), (0.35, Verdict.POSSIBLE), (0.1, Verdict.NONE), (None, Verdict.POSSIBLE)],
+)
+def test_the_verdict_needs_a_gap_and_likeness(value: float | None, verdict: Verdict) -> None:
+    projection = np.linspace(-1, 1, 400)
+    right = np.where(projection > 0.5, np.arange(400) % 4 == 0, True)
+    alike = None if value is None else Interval(value=value, low=value - 0.1, high=value + 0.1, n=75)
+    found = evidence(projection, right, 1.0 - right, alike=alike, n_looked_at=12)
+    assert found.verdict is verdict and found.alike == alike
+    even = evidence(projection, np.arange(400) % 2 == 0, np.zeros(400), alike=alike, n_looked_at=12)
+    assert even.verdict is Verdict.NONE
+
+
+def test_image_properties_mean_what_they_say() -> None:
+    pixels = np.zeros((3, 3, 20, 20), dtype=np.uint8)
+    pixels[1, 0, :4] = 255  # a red stripe on the border
+    pixels[2, :, 8:12, 8:12] = 255  # a white square in the centre
+    found = image_properties(pixels)
+    assert found["border", "redness"].argmax() == 1 and found["centre", "redness"][1] == 0
+    assert found["centre", "brightness"].argmax() == 2 and found["border", "brightness"][2] == 0
+    assert found["whole", "saturation"].argmax() == 1 and found["centre", "texture"].argmax() == 2
+
+
+def test_what_tells_the_ends_apart_is_ranked_and_named() -> None:
+    rng = np.random.default_rng(0)
+    projection = rng.normal(size=300)
+    attributes = {
+        "background": np.where(projection + 0.3 * rng.normal(size=300) > 0, "brick", "grass"),
+        "noise": rng.choice(["a", "b"], 300),
+        "path": np.arange(300).astype(str),
+    }
+    pixels = np.full((300, 3, 10, 10), 100, dtype=np.uint8)
+    pixels[projection > 0, :, :1] = 60
+    rows = differences(projection, attributes, image_properties(pixels))
+    assert rows[0].auroc.value > 0.95 or rows[0].auroc.value < 0.05
+    words = {row.words for row in rows}
+    assert "more often background = brick" in words and "border: darker" in words
+    assert not any("noise" in row.name or "path" in row.name or row.name.startswith("centre") for row in rows)
+    assert all(row.words != row.words_less for row in rows)

@@ -1,0 +1,107 @@
+"""The directions of one class: the error-guided one first, then the principal ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unskew.discovery import rows
+from unskew.discovery.alike import likeness
+from unskew.discovery.error_guided import ErrorGuided, error_guided
+from unskew.discovery.principal import directions_pca, signs
+from unskew.discovery.rows import Tau
+from unskew.schemas.api import Interval
+from unskew.schemas.enums import DirectionKind
+from unskew.schemas.params import DiscoverParams
+
+
+@dataclass(frozen=True)
+class ClassDirections:
+    """Directions of one class: the error-guided one, where there is one, then principal ones, largest share first.
+
+    The positive end is the one with the higher target loss: projections correlate positively with it.
+
+    Attributes:
+        label: the class.
+        positions: int64 (n_c,), the class's targets.
+        kinds: one a direction.
+        projections: float32 (n_dirs, n_c).
+        loadings: float32 (n_dirs, n_train), each of unit length; over all training examples.
+        shares: float64 (n_dirs,), of the variance of the class's rows.
+        scree: float64 (at most 20,), shares of the first principal directions.
+        own_train: int64 (n_train_c,), positions of the class's own training examples.
+        alike: how alike the wrongly predicted targets are, or None with fewer than 5 of them; see `likeness`.
+    """
+
+    label: int
+    positions: NDArray[np.int64]
+    kinds: tuple[DirectionKind, ...]
+    projections: NDArray[np.float32]
+    loadings: NDArray[np.float32]
+    shares: NDArray[np.float64]
+    scree: NDArray[np.float64]
+    own_train: NDArray[np.int64]
+    alike: Interval | None = None
+
+    def __len__(self) -> int:
+        return len(self.projections)
+
+    def target_order(self) -> NDArray[np.int64]:
+        """Indexes into `positions` by rising projection, (n_dirs, n_c): both ends of the strip of targets."""
+        return np.argsort(self.projections, axis=1, kind="stable")
+
+    def training_order(self) -> NDArray[np.int64]:
+        """Positions of the class's own training examples by rising loading, (n_dirs, n_train_c)."""
+        return self.own_train[np.argsort(self.loadings[:, self.own_train], axis=1, kind="stable")]
+
+
+def class_directions(
+    tau: Tau,
+    *,
+    label: int,
+    positions: NDArray[np.int64],
+    own_train: NDArray[np.int64],
+    target_loss: NDArray[np.floating],
+    params: DiscoverParams,
+    wrong: NDArray[np.bool_] | None = None,
+    axis: NDArray[np.float32] | None = None,
+) -> ClassDirections:
+    """Directions of one class's targets.
+
+    Args:
+        positions: int64 (n_c,), its targets; with fewer than 2 there is no direction.
+        own_train: int64, positions of its training examples.
+        target_loss: (n_c,) [nats], decides signs and guides.
+        wrong: bool (n_c,), whether the model errs; None: loss above log 2.
+        axis: from `error_axis`; without it there is no error-guided direction.
+    """
+    loss = np.asarray(target_loss, dtype=np.float64)
+    gram = rows.inner_products(tau, positions, params.row_transform)
+    found = directions_pca(gram, n=params.n_directions, normalise=params.normalise_rows, centre=params.centre)
+    sign = signs(found.projections, loss)
+    coefficients = sign[:, None] * found.coefficients
+    projections = (sign[:, None] * found.projections).astype(np.float32)
+    loadings = rows.combine(tau, positions, params.row_transform, coefficients.T).T
+    kinds, shares = (DirectionKind.PRINCIPAL,) * len(projections), found.shares
+    guided: ErrorGuided | None = None
+    errs = loss > np.log(2) if wrong is None else wrong
+    if axis is not None:
+        guided = error_guided(tau, positions, loss, errs, axis, params.row_transform)
+    if guided is not None:
+        kinds = (DirectionKind.ERROR_GUIDED, *kinds)
+        projections = np.vstack([guided.projection.astype(np.float32), projections])
+        loadings = np.vstack([guided.loading, loadings])
+        shares = np.concatenate([[guided.share], shares])
+    return ClassDirections(
+        label=label,
+        positions=positions.astype(np.int64),
+        kinds=kinds,
+        projections=projections,
+        loadings=loadings,
+        shares=shares,
+        scree=found.scree,
+        own_train=own_train.astype(np.int64),
+        alike=likeness(gram, errs),
+    )

@@ -1,0 +1,125 @@
+"""The error-guided direction of a class: where the rows of τ of badly predicted targets point.
+
+Inside a class, the covariance of rows r_z (transformed, of unit length) with the loss is the direction of the first
+component of partial least squares,
+
+    v_c = Σ_z (loss_z - mean loss) r_z
+
+A class has few errors, and part of what makes them is chance or plain difficulty. What a bias does is the same in all
+classes: the examples that it serves badly owe their loss to the same training examples, those that show the attribute
+with the other label. So the direction of class c is v_c plus what all other classes say,
+
+    d_c = v_c / |v_c| + u / |u|        u = Σ_{b ≠ c} v_b / |v_b|
+
+and a target is scored by directions that did not see its own loss: v_c is fitted on four fifths of the class's targets
+to score the rest, and u never saw the class. Measured in docs/benchmarks.md.
+Source: partial least squares, Wold 1975; the sum over classes is ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unskew.discovery import rows
+from unskew.discovery.rows import Tau
+from unskew.schemas.enums import RowTransform
+
+_FOLDS = 5
+_TINY = 1e-6  # float32 rounding of a difference of unit vectors
+FEWEST = 10  # targets of a class below which its errors say nothing
+
+
+@dataclass(frozen=True)
+class ErrorGuided:
+    """The error-guided direction of one class.
+
+    Attributes:
+        projection: float64 (n_c,), cross-fitted; above 0 are as many targets as the model gets wrong.
+        loading: float32 (n_train,), of unit length.
+        share: of the variance of the class's rows.
+    """
+
+    projection: NDArray[np.float64]
+    loading: NDArray[np.float32]
+    share: float
+
+
+def error_axis(
+    tau: Tau, classes: Mapping[int, NDArray[np.int64]], target_loss: NDArray[np.floating], transform: RowTransform
+) -> NDArray[np.float32]:
+    """Σ_c v_c / |v_c| over all classes, float32 (n_train,): what the classes' errors have in common.
+
+    Args:
+        classes: class → positions of its targets.
+        target_loss: (n_targets,) [nats].
+    """
+    total = np.zeros(tau.n_train, dtype=np.float32)
+    for positions in classes.values():
+        length = rows.lengths(tau, positions, transform)
+        weights = _slopes(length, target_loss[positions], np.ones((len(positions), 1), dtype=bool))
+        total += _unit(rows.combine(tau, positions, transform, weights))[:, 0]
+    return total
+
+
+def error_guided(
+    tau: Tau,
+    positions: NDArray[np.int64],
+    target_loss: NDArray[np.floating],
+    wrong: NDArray[np.bool_],
+    axis: NDArray[np.float32],
+    transform: RowTransform,
+) -> ErrorGuided | None:
+    """The direction of one class, or None where its losses say nothing (fewer than 10 targets, or all alike).
+
+    Args:
+        target_loss, wrong: (n_c,) of the class's targets: mean cross-entropy [nats], and whether the model errs.
+        axis: from `error_axis`, this class included.
+    """
+    n = len(positions)
+    if n < FEWEST or np.ptp(target_loss) == 0:
+        return None
+    fold = np.random.default_rng(0).permutation(np.arange(n) % _FOLDS)
+    used = np.concatenate([fold[:, None] != np.arange(_FOLDS), np.ones((n, 1), dtype=bool)], axis=1)  # last: all
+    length = rows.lengths(tau, positions, transform)
+    mean_row = 1 / (n * _nonzero(length))
+    sums = rows.combine(tau, positions, transform, np.column_stack([_slopes(length, target_loss, used), mean_row]))
+    own, mean = _unit(sums[:, :-1]), sums[:, -1]  # (n_train, folds + 1), (n_train,)
+    others = _unit((axis - own[:, -1])[:, None])
+    vectors = _unit(own + others)
+    scores = rows.project(tau, positions, transform, vectors) / _nonzero(length)[:, None]
+    fitted = np.array([scores[used[:, k], k].mean() for k in range(_FOLDS)])
+    projection = scores[np.arange(n), fold] - fitted[fold]
+    share = float(scores[:, -1].var() / max(1 - float(mean @ mean), _TINY))
+    return ErrorGuided(projection - _cut(projection, int(wrong.sum())), vectors[:, -1], min(1.0, share))
+
+
+def _slopes(length: NDArray[np.float64], loss: NDArray[np.floating], used: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Weights of the rows in v, (n_c, k): each column over the targets that it may use."""
+    loss = np.asarray(loss, dtype=np.float64)
+    mean = np.array([loss[column].mean() for column in used.T])
+    weights: NDArray[np.float64] = np.where(used, loss[:, None] - mean, 0.0) / _nonzero(length)[:, None]
+    return weights
+
+
+def _cut(projection: NDArray[np.float64], n_above: int) -> float:
+    """A point with n_above projections above it, at least 1 and at most all but 1."""
+    falling = np.sort(projection)[::-1]
+    n_above = min(max(n_above, 1), len(falling) - 1)
+    return float(falling[n_above - 1] + falling[n_above]) / 2
+
+
+def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Columns scaled to length 1; a column of rounding errors becomes 0."""
+    length = np.linalg.norm(vectors.astype(np.float64), axis=0)
+    unit: NDArray[np.float32] = np.where(length > _TINY, vectors / np.maximum(length, _TINY), 0.0).astype(np.float32)
+    return unit
+
+
+def _nonzero(length: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A row of zeros stays a row of zeros when divided by its length."""
+    divisor: NDArray[np.float64] = np.where(length > 0, length, 1.0)
+    return divisor
