@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 from unskew.errors import UnskewError
 
@@ -13,14 +14,22 @@ from unskew.errors import UnskewError
 def main() -> int:
     args = _arguments()
     try:
-        from unskew.bench.attribution import measure
-
-        found = measure(n=args.examples, repeats=args.repeats, traker=args.traker, tell=_tell)
+        found = _measured(args)
     except UnskewError as error:
         _tell(str(error))
         return 1
     sys.stdout.write(json.dumps(found, indent=2, allow_nan=False) + "\n")
     return 0
+
+
+def _measured(args: argparse.Namespace) -> dict[str, Any]:
+    if args.kind == "evidence":
+        from unskew.bench import evidence
+
+        return evidence.measure(skews=args.skews, runs=args.runs, first_seed=args.first_seed, tell=_tell)
+    from unskew.bench.attribution import measure
+
+    return measure(n=args.examples, repeats=args.repeats, traker=args.traker, tell=_tell)
 
 
 def _tell(text: str) -> None:
@@ -40,6 +49,10 @@ def _arguments() -> argparse.Namespace:
         scale.add_argument(f"--{name}", type=int, default=default)
     scale.add_argument("--fraction", type=float, default=1.0)
     scale.add_argument("--folder", type=Path)
+    evidence = kinds.add_parser("evidence")
+    evidence.add_argument("--runs", type=int, default=100)
+    evidence.add_argument("--skews", type=float, nargs="+", default=[0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98])
+    evidence.add_argument("--first-seed", type=int, default=1000)
     return parser.parse_args()
 
 

@@ -158,9 +158,9 @@ def _splits(
 ) -> Iterator[tuple[Split, Pixels, NDArray[np.int64], NDArray[np.int64]]]:
     """Yield (split, uint8 pixels (n, 3, 32, 32), label (n,), background (n,)), drawn from one random stream."""
     rng = np.random.RandomState(seed)
-    digits, numeral = _digits()
+    images, numeral = digits()
     textures = [_texture(name) for name in BACKGROUNDS]
-    order = rng.permutation(len(digits))
+    order = rng.permutation(len(images))
     start = 0
     for split, n in _SIZES.items():
         chosen = order[start : start + n]
@@ -170,7 +170,7 @@ def _splits(
         background = _backgrounds(label, skew if skewed else 0.5, rng)
         pixels = np.empty((n, 3, DEMO_IMAGE_SIZE, DEMO_IMAGE_SIZE), dtype=np.uint8)
         for i, source in enumerate(chosen):
-            pixels[i] = _paint(digits[source], textures[background[i]], _STRIPS[split], rng)
+            pixels[i] = _paint(images[source], textures[background[i]], _STRIPS[split], rng)
         yield split, pixels, label, background
 
 
@@ -202,7 +202,7 @@ def _paint(
     return (image * 255).round().astype(np.uint8)[None]
 
 
-def _digits() -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+def digits() -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """float32 (5000, 28, 28) in 0 … 1, and the numerals 0 … 9, int64 (5000,).
 
     Read with pyarrow: the package's own reader takes 3 s, this one 0.3 s.

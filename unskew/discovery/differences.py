@@ -11,6 +11,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtri
 
 from unskew.discovery.properties import PROPERTIES, Property, Words
 from unskew.evaluation import auroc
@@ -27,7 +28,10 @@ def differences(
     *,
     n: int = 10,
 ) -> list[Difference]:
-    """The n clearest differences whose interval leaves out 0.5, the largest |AUROC - 0.5| first.
+    """The n clearest differences, the largest |AUROC - 0.5| first.
+
+    Only those whose interval leaves out 0.5 at level 1 - 0.05 / (how many were looked at) are told; the intervals
+    returned are the usual 95 % ones. Of an attribute with two values the one that the + end has more often is told.
 
     Args:
         projection: (n_c,) of one class's targets; above 0 is the + end.
@@ -35,8 +39,16 @@ def differences(
         properties: (region, property) → (n_c,), from `image_properties`.
     """
     found = [*_of_attributes(projection, attributes), *_of_images(projection, properties)]
-    clear = [row for row in found if not row.auroc.low <= 0.5 <= row.auroc.high]
+    wider = float(ndtri(1 - 0.025 / max(len(found), 1)) / ndtri(0.975))
+    clear = [row for row in found if _clear(row.auroc, wider)]
     return sorted(clear, key=lambda row: -abs(row.auroc.value - 0.5))[:n]
+
+
+def _clear(area: Interval, wider: float) -> bool:
+    """Does an interval `wider` times as wide leave out 0.5?"""
+    if area.value > 0.5:
+        return area.value - wider * (area.value - area.low) > 0.5
+    return area.value + wider * (area.high - area.value) < 0.5
 
 
 def _of_attributes(projection: NDArray[np.floating], attributes: Mapping[str, NDArray[np.str_]]) -> list[Difference]:
@@ -49,6 +61,8 @@ def _of_attributes(projection: NDArray[np.floating], attributes: Mapping[str, ND
         for value, count in zip(values.tolist(), counts.tolist(), strict=True):
             if _FEWEST <= count <= known.sum() - _FEWEST:
                 area = auroc(projection[known], column[known] == value)
+                if len(values) == 2 and area.value < 0.5:
+                    continue
                 words = Words(f"more often {name} = {value}", f"less often {name} = {value}")
                 made.append(_row("attribute", f"{name} = {value}", words, area))
     return made

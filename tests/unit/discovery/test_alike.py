@@ -49,7 +49,7 @@ def test_with_too_few_errors_nothing_is_said() -> None:
 
 @pytest.mark.parametrize(
     ("value", "verdict"),
-    [(0.9, Verdict.STRONG), (0.35, Verdict.POSSIBLE), (0.1, Verdict.NONE), (None, Verdict.POSSIBLE)],
+    [(0.9, Verdict.STRONG), (0.45, Verdict.POSSIBLE), (0.1, Verdict.NONE), (None, Verdict.POSSIBLE)],
 )
 def test_the_verdict_needs_a_gap_and_likeness(value: float | None, verdict: Verdict) -> None:
     projection = np.linspace(-1, 1, 400)

@@ -83,7 +83,7 @@ def test_a_target_does_not_see_its_own_loss() -> None:
     noise = rng.exponential(size=len(planted.label)).astype(np.float32)
     attribution = Attribution.from_matrix(rng.normal(size=planted.tau.shape), target_loss=noise)
     for found in attribution.directions(planted.label, planted.train_label):
-        assert 0.35 < auroc(found.projections[0], noise[found.positions] > np.log(2)).value < 0.65
+        assert 0.3 < auroc(found.projections[0], noise[found.positions] > np.log(2)).value < 0.7
 
 
 def test_the_axis_may_be_made_before() -> None:
