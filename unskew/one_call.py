@@ -6,7 +6,7 @@ The file is not called debias.py: a submodule of that name would replace the fun
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,12 +27,13 @@ class Debiased:
     """What `debias` returns.
 
     Attributes:
-        model: the retrained model's result, of the first seed.
+        model: the retrained model's result, of the first seed; of the last round.
         erm: the ERM runs that were attributed.
-        removed: int64, ascending training positions that were dropped.
+        removed: int64, ascending training positions that were dropped, over all rounds.
         alignment: float64 (n_train,), T.
         groups: int64 (n_validation,), the groups that T and K* rest on.
         curve: (K, worst-group, balanced validation accuracy over those groups), means over the seeds.
+        then: the next round on the rows that were left, in positions among those; None where there was none.
     """
 
     model: TrainResult
@@ -42,6 +43,7 @@ class Debiased:
     alignment: NDArray[np.float64]
     groups: NDArray[np.int64]
     curve: list[tuple[int, float, float]]
+    then: Debiased | None = None
 
 
 def debias(
@@ -55,6 +57,7 @@ def debias(
     params: TrainParams | None = None,
     attribution: AttributeParams | None = None,
     discovery: DiscoverParams | None = None,
+    rounds: int = 1,
     on_stage: Callable[[str], None] | None = None,
 ) -> Debiased:
     """Find the bias, drop the training examples that cause it, retrain.
@@ -64,6 +67,8 @@ def debias(
         method: `auto_trak` finds pseudo-groups and reads no group label; `trak` uses `validation_groups`.
         validation_groups: int64 (n_validation,), label-major, -1 = in no group.
         seeds: of retraining; K* is chosen by validation accuracies averaged over them, with ERM (K = 0) as a candidate.
+        rounds: how often at most to discover and prune, `auto_trak` only: each round attributes models trained on the
+            rows that the round before left, and none follows on a round that removes nothing.
         on_stage: told what is being done.
     Raises:
         SettingsError: another method; groups given to `auto_trak` or missing for `trak`.
@@ -113,7 +118,23 @@ def debias(
     tell(f"retrain without {k:,} examples")
     dropped = removed(alignment, k)
     final = retrain(kept(len(data.train), dropped), seeds[0])
-    return Debiased(final, erm, found, dropped, alignment, groups, curve)
+    result = Debiased(final, erm, found, dropped, alignment, groups, curve)
+    if rounds <= 1 or not len(dropped) or chosen is not Method.AUTO_TRAK:
+        return result
+    left = kept(len(data.train), dropped)
+    again = debias(
+        spec,
+        replace(data, train=data.train.at(left)),
+        chosen,
+        checkpoint_seeds=checkpoint_seeds,
+        seeds=seeds,
+        params=params,
+        attribution=attribution,
+        discovery=discovery,
+        rounds=rounds - 1,
+        on_stage=on_stage,
+    )
+    return replace(result, model=again.model, removed=np.sort(np.append(dropped, left[again.removed])), then=again)
 
 
 def _measured(

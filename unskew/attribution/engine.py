@@ -20,9 +20,11 @@ from unskew.attribution import storage
 from unskew.attribution.factors import Factors, Matrix, Source
 from unskew.attribution.records import Features
 from unskew.attribution.ridge import solve
+from unskew.discovery.alike import likeness, together
 from unskew.discovery.directions import ClassDirections, class_directions
-from unskew.discovery.error_guided import error_axis
+from unskew.discovery.error_guided import Errors, error_axis
 from unskew.discovery.evidence import majority_right
+from unskew.discovery.rows import inner_products
 from unskew.errors import DataError, SettingsError
 from unskew.schemas.params import DiscoverParams
 
@@ -195,7 +197,7 @@ class Attribution:
         train_label: NDArray[np.int64],
         params: DiscoverParams | None = None,
         classes: Sequence[int] | None = None,
-        axis: NDArray[np.float32] | None = None,
+        errors: Errors | None = None,
         on_step: Callable[[int, int], None] | None = None,
     ) -> list[ClassDirections]:
         """Directions of each class's block of τ, one target a row: error-guided first. See `ClassDirections`.
@@ -203,7 +205,7 @@ class Attribution:
         Args:
             target_label, train_label: int64 (n_targets,), (n_train,).
             classes: None = every class among the targets.
-            axis: from `error_axis` with the same parameters; None: computed now.
+            errors: from `errors` with the same parameters; None: computed now.
             on_step: called with (classes done, classes).
         Raises:
             DataError: lengths differ, or a class has no target.
@@ -216,8 +218,8 @@ class Attribution:
                 fix="Use the labels of the data that was attributed.",
             )
         params = params or DiscoverParams()
-        if axis is None:
-            axis = self.error_axis(target_label, params)
+        if errors is None:
+            errors = self.errors(target_label, params)
         wanted = [int(c) for c in (np.unique(target_label) if classes is None else classes)]
         found = []
         for done, label in enumerate(wanted, start=1):
@@ -233,7 +235,7 @@ class Attribution:
                     target_loss=self.target_loss[positions],
                     params=params,
                     wrong=self._wrong(target_label)[positions],
-                    axis=axis,
+                    errors=errors,
                 )
             )
             if on_step is not None:
@@ -246,12 +248,14 @@ class Attribution:
             return np.asarray(self.target_loss > np.log(2))
         return ~majority_right(self.target_prediction, target_label)
 
-    def error_axis(self, target_label: NDArray[np.int64], params: DiscoverParams) -> NDArray[np.float32] | None:
-        """What the errors of all classes have in common, float32 (n_train,); None without error-guided directions."""
+    def errors(self, target_label: NDArray[np.int64], params: DiscoverParams) -> Errors | None:
+        """What the errors of all classes have in common; None where there are no error-guided directions."""
         if not params.error_guided or np.ptp(self.target_loss) == 0:
             return None
         classes = {int(c): np.flatnonzero(target_label == c) for c in np.unique(target_label)}
-        return error_axis(self._source, classes, self.target_loss, params.row_transform)
+        wrong, transform = self._wrong(target_label), params.row_transform
+        alike = {c: likeness(inner_products(self._source, p, transform), wrong[p]) for c, p in classes.items()}
+        return Errors(error_axis(self._source, classes, self.target_loss, transform), together(alike))
 
 
 def _rows(index: Index, n: int, what: str) -> slice | NDArray[np.int64]:

@@ -109,6 +109,10 @@ class SplitArrays:
     def __len__(self) -> int:
         return len(self.label)
 
+    def at(self, rows: NDArray[np.int64]) -> SplitArrays:
+        """Some of its rows, in the order given."""
+        return SplitArrays(self.inputs[rows], self.label[rows], {name: c[rows] for name, c in self.attributes.items()})
+
 
 @dataclass(frozen=True)
 class Data:

@@ -3,7 +3,7 @@
 from unskew.discovery.alike import likeness
 from unskew.discovery.differences import differences
 from unskew.discovery.directions import ClassDirections, class_directions
-from unskew.discovery.error_guided import error_axis
+from unskew.discovery.error_guided import Errors, error_axis
 from unskew.discovery.evidence import evidence, majority_right
 from unskew.discovery.principal import directions_pca
 from unskew.discovery.properties import image_properties
@@ -11,6 +11,7 @@ from unskew.discovery.pseudo import pseudo_groups
 
 __all__ = [
     "ClassDirections",
+    "Errors",
     "class_directions",
     "differences",
     "directions_pca",

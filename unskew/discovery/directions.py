@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unskew.discovery import rows
-from unskew.discovery.alike import likeness
-from unskew.discovery.error_guided import ErrorGuided, error_guided
+from unskew.discovery.error_guided import ErrorGuided, Errors, error_guided
 from unskew.discovery.principal import directions_pca, signs
 from unskew.discovery.rows import Tau
 from unskew.schemas.api import Interval
@@ -32,7 +31,7 @@ class ClassDirections:
         shares: float64 (n_dirs,), of the variance of the class's rows.
         scree: float64 (at most 20,), shares of the first principal directions.
         own_train: int64 (n_train_c,), positions of the class's own training examples.
-        alike: how alike the wrongly predicted targets are, or None with fewer than 5 of them; see `likeness`.
+        alike: how alike the wrongly predicted targets are, or None where it is not known; see `discovery.alike`.
     """
 
     label: int
@@ -66,7 +65,7 @@ def class_directions(
     target_loss: NDArray[np.floating],
     params: DiscoverParams,
     wrong: NDArray[np.bool_] | None = None,
-    axis: NDArray[np.float32] | None = None,
+    errors: Errors | None = None,
 ) -> ClassDirections:
     """Directions of one class's targets.
 
@@ -75,7 +74,7 @@ def class_directions(
         own_train: int64, positions of its training examples.
         target_loss: (n_c,) [nats], decides signs and guides.
         wrong: bool (n_c,), whether the model errs; None: loss above log 2.
-        axis: from `error_axis`; without it there is no error-guided direction.
+        errors: of all classes; without them there is no error-guided direction.
     """
     loss = np.asarray(target_loss, dtype=np.float64)
     gram = rows.inner_products(tau, positions, params.row_transform)
@@ -87,8 +86,8 @@ def class_directions(
     kinds, shares = (DirectionKind.PRINCIPAL,) * len(projections), found.shares
     guided: ErrorGuided | None = None
     errs = loss > np.log(2) if wrong is None else wrong
-    if axis is not None:
-        guided = error_guided(tau, positions, loss, errs, axis, params.row_transform)
+    if errors is not None:
+        guided = error_guided(tau, positions, loss, errs, errors.axis, params.row_transform)
     if guided is not None:
         kinds = (DirectionKind.ERROR_GUIDED, *kinds)
         projections = np.vstack([guided.projection.astype(np.float32), projections])
@@ -103,5 +102,5 @@ def class_directions(
         shares=shares,
         scree=found.scree,
         own_train=own_train.astype(np.int64),
-        alike=likeness(gram, errs),
+        alike=None if errors is None else errors.alike.get(label),
     )

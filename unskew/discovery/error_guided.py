@@ -26,11 +26,25 @@ from numpy.typing import NDArray
 
 from unskew.discovery import rows
 from unskew.discovery.rows import Tau
+from unskew.schemas.api import Interval
 from unskew.schemas.enums import RowTransform
 
 _FOLDS = 5
 _TINY = 1e-6  # float32 rounding of a difference of unit vectors
 FEWEST = 10  # targets of a class below which its errors say nothing
+
+
+@dataclass(frozen=True)
+class Errors:
+    """What the errors of all classes say together.
+
+    Attributes:
+        axis: float32 (n_train,), see `error_axis`.
+        alike: class → likeness, averaged with the other classes'; None with too few errors. See `discovery.alike`.
+    """
+
+    axis: NDArray[np.float32]
+    alike: dict[int, Interval | None]
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from unskew.schemas.enums import Verdict
 STRONG_GAP = 0.10  # the accuracy gap that a strong verdict has to exceed even at the low end of its interval
 STRONG_SIDE = 10  # examples that the smaller side of a strong direction needs
 STRONG_LIKENESS = 0.55  # see docs/evidence.md for both
-POSSIBLE_LIKENESS = 0.4
+POSSIBLE_LIKENESS = 0.45
 _LEVEL = 0.05
 
 
@@ -39,7 +39,7 @@ def evidence(
     predicted examples:
 
         strong    the gap exceeds 10 points even at the low end, the smaller side has 10 examples, likeness >= 0.55
-        possible  the gap exceeds 0 at the low end, likeness >= 0.4
+        possible  the gap exceeds 0 at the low end, likeness >= 0.45
         none      otherwise
 
     The intervals returned are the usual 95 % ones, not corrected.

@@ -11,7 +11,8 @@ import numpy as np
 from backend.store import attributions, projects, tables
 from backend.store.artifacts import content_id
 from unskew.attribution import Attribution, ClassDirections
-from unskew.discovery import differences, evidence, image_properties, majority_right
+from unskew.discovery import Errors, differences, evidence, image_properties, majority_right
+from unskew.schemas.api import Interval
 from unskew.schemas.enums import Split
 from unskew.schemas.params import DiscoverParams
 from workers.context import Context, Step
@@ -23,7 +24,7 @@ DISCOVERY_VERSION = 2  # rises with every change that changes directions or thei
 def plan(context: Context) -> list[Step]:
     classes = context.project().class_names
     return [
-        {"title": "what the errors have in common", "do": "axis"},
+        {"title": "what the errors have in common", "do": "errors"},
         {"title": "properties of the images", "do": "properties"},
         *({"title": f"directions of {name}", "label": label} for label, name in enumerate(classes)),
     ]
@@ -40,8 +41,8 @@ def run(context: Context, step: Step) -> dict[str, Any]:
         target_label = projects.labels(session, context.project_id, Split.VALIDATION)
         train_label = projects.labels(session, context.project_id, Split.TRAIN)
     attribution = Attribution.load(context.store.artifacts.path(attributions.ATTRIBUTION, row.artifact))
-    if step.get("do") == "axis":
-        _axis(context, attribution, target_label)
+    if step.get("do") == "errors":
+        _errors(context, attribution, target_label)
         return {"attribution_id": row.id}
     key = content_id(
         attribution=row.key,
@@ -57,7 +58,7 @@ def run(context: Context, step: Step) -> dict[str, Any]:
         train_label,
         params,
         classes=[step["label"]],
-        axis=_axis(context, attribution, target_label),
+        errors=_errors(context, attribution, target_label),
         on_step=context.progress,
     )[0]
     number = content_id(directions=key, label=step["label"])
@@ -67,13 +68,23 @@ def run(context: Context, step: Step) -> dict[str, Any]:
     return {"attribution_id": row.id}
 
 
-def _axis(context: Context, attribution: Attribution, target_label: np.ndarray) -> np.ndarray | None:
+def _errors(context: Context, attribution: Attribution, target_label: np.ndarray) -> Errors | None:
     """Made once a job, and again where the scratch folder was lost."""
     params = context.params
     assert isinstance(params, DiscoverParams)
-    return _kept(context.scratch / "axis.npz", lambda: {"axis": attribution.error_axis(target_label, params)}).get(
-        "axis"
-    )
+
+    def make() -> dict[str, np.ndarray | None]:
+        found = attribution.errors(target_label, params)
+        if found is None:
+            return {}
+        alike = [[c, a.value, a.low, a.high, a.n] for c, a in found.alike.items() if a is not None]
+        return {"axis": found.axis, "alike": np.array(alike, dtype=np.float64).reshape(-1, 5)}
+
+    kept = _kept(context.scratch / "errors.npz", make)
+    if not kept:
+        return None
+    alike = {int(c): Interval(value=v, low=low, high=high, n=int(n)) for c, v, low, high, n in kept["alike"].tolist()}
+    return Errors(kept["axis"], dict(alike))
 
 
 def _properties(context: Context) -> dict[str, np.ndarray]:

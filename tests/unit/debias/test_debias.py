@@ -68,6 +68,18 @@ def test_the_loop_removes_what_it_says(method: str, planted: tuple[Data, np.ndar
     assert len(found.erm) == 2 and found.attribution.n_train == len(data.train)
 
 
+def test_a_second_round_looks_at_what_the_first_left(planted: tuple[Data, np.ndarray]) -> None:
+    data, _ = planted
+    common = dict(checkpoint_seeds=(0,), seeds=(0,), params=PARAMS, attribution=ATTRIBUTION)
+    once = unskew.debias(SPEC, data, rounds=1, **common)  # type: ignore[arg-type]
+    twice = unskew.debias(SPEC, data, rounds=2, **common)  # type: ignore[arg-type]
+    assert once.then is None and len(once.removed)
+    assert twice.then is not None and set(once.removed) <= set(twice.removed)
+    assert len(twice.removed) == len(once.removed) + len(twice.then.removed)
+    assert twice.model.n_train == len(data.train) - len(twice.removed)
+    assert twice.then.curve[0][0] == 0  # what the first round left competes
+
+
 def test_the_function_stays_a_function() -> None:
     from unskew import one_call
 

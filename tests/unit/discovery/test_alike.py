@@ -7,6 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from unskew.discovery import differences, evidence, image_properties, likeness
+from unskew.discovery.alike import together
 from unskew.schemas.api import Interval
 from unskew.schemas.enums import Verdict
 
@@ -47,9 +48,17 @@ def test_with_too_few_errors_nothing_is_said() -> None:
     assert likeness(matrix, ~wrong | wrong) is None
 
 
+def test_classes_are_averaged() -> None:
+    a, b = Interval(value=0.8, low=0.6, high=1.0, n=20), Interval(value=0.2, low=0.1, high=0.3, n=30)
+    found = together({0: a, 1: b, 2: None})
+    assert found[0] is not None and found[0].value == pytest.approx(0.5) and found[0].n == 20
+    assert found[0].high - found[0].value == pytest.approx(np.hypot(0.2, 0.1) / 2)
+    assert found[2] is None and together({0: a, 1: None})[0] == a
+
+
 @pytest.mark.parametrize(
     ("value", "verdict"),
-    [(0.9, Verdict.STRONG), (0.45, Verdict.POSSIBLE), (0.1, Verdict.NONE), (None, Verdict.POSSIBLE)],
+    [(0.9, Verdict.STRONG), (0.5, Verdict.POSSIBLE), (0.1, Verdict.NONE), (None, Verdict.POSSIBLE)],
 )
 def test_the_verdict_needs_a_gap_and_likeness(value: float | None, verdict: Verdict) -> None:
     projection = np.linspace(-1, 1, 400)

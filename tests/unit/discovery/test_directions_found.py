@@ -86,12 +86,12 @@ def test_a_target_does_not_see_its_own_loss() -> None:
         assert 0.3 < auroc(found.projections[0], noise[found.positions] > np.log(2)).value < 0.7
 
 
-def test_the_axis_may_be_made_before() -> None:
+def test_what_errors_say_may_be_made_before() -> None:
     planted = Planted()
     params = DiscoverParams()
-    axis = planted.attribution.error_axis(planted.label, params)
+    errors = planted.attribution.errors(planted.label, params)
     whole = planted.attribution.directions(planted.label, planted.train_label, params)
-    one = planted.attribution.directions(planted.label, planted.train_label, params, classes=[1], axis=axis)[0]
+    one = planted.attribution.directions(planted.label, planted.train_label, params, classes=[1], errors=errors)[0]
     assert np.array_equal(one.projections, whole[1].projections)
 
 
