@@ -344,6 +344,28 @@ def flips(slug: str, *, before: int, after: int, split: Split) -> body.Flips:
 
 
 @brief
+def confusion(
+    slug: str, *, runs: tuple[int, ...], split: Split, attribute: str | None, group_set: int | None
+) -> body.Confusion:
+    return client().confusion(slug, runs=list(runs), split=split, attribute=attribute, group_set=group_set)
+
+
+@brief
+def test_reveals(slug: str) -> list[body.TestReveal]:
+    return client().test_reveals(slug)
+
+
+def reveal_test(slug: str, who: str) -> None:
+    client().reveal_test(slug, who=who)
+    forget()
+
+
+@brief
+def workers() -> list[body.WorkerInfo]:
+    return client().workers()
+
+
+@brief
 def reports(slug: str) -> list[body.Report]:
     return client().reports(slug)
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -19,6 +20,7 @@ from unskew import errors
 from unskew.schemas import api
 from unskew.schemas.enums import JobKind, JobStatus, LabelOrder, PreviewPart, Split
 from unskew.schemas.params import ImportParams, Params
+from unskew.schemas.report import FrozenReport
 
 PREFIX = "/api/v1"
 TIMEOUT_SECONDS = 60.0  # a report is frozen within one request
@@ -96,6 +98,10 @@ class Client:
 
     def version(self) -> api.Version:
         return self._one(api.Version, "GET", "/version")
+
+    def workers(self) -> list[api.WorkerInfo]:
+        """Workers that are alive."""
+        return self._many(api.WorkerInfo, "/workers")
 
     # ------------------------------------------------------------ projects and examples
     def projects(self) -> list[api.Project]:
@@ -395,6 +401,28 @@ class Client:
         query = {"before_run": before_run, "after_run": after_run, "split": split}
         return self._one(api.Flips, "GET", f"/projects/{slug}/flips", query=query)
 
+    def confusion(
+        self,
+        slug: str,
+        *,
+        runs: list[int],
+        split: Split = Split.VALIDATION,
+        attribute: str | None = None,
+        group_set: int | None = None,
+    ) -> api.Confusion:
+        """What each group is taken for, averaged over runs."""
+        query = {"runs": runs, "split": split, "attribute": attribute, "group_set": group_set}
+        return self._one(api.Confusion, "GET", f"/projects/{slug}/confusion", query=query)
+
+    def test_reveals(self, slug: str) -> list[api.TestReveal]:
+        """Who looked at test results, oldest first."""
+        return self._many(api.TestReveal, f"/projects/{slug}/test-reveals")
+
+    def reveal_test(self, slug: str, *, who: str = "me") -> api.TestReveal:
+        """Write down that somebody looks at test now."""
+        body = api.TestRevealCreate(who=who)
+        return self._one(api.TestReveal, "POST", f"/projects/{slug}/test-reveals", json=_dump(body))
+
     def reports(self, slug: str) -> list[api.Report]:
         """Newest first."""
         return self._many(api.Report, f"/projects/{slug}/reports")
@@ -449,6 +477,10 @@ class Client:
         """Who changed what, newest first."""
         return self._many(api.AuditLine, "/audit", query={"project": project, "before": before, "limit": limit})
 
+    def report_bundle(self, report_id: int) -> FrozenReport:
+        """The frozen figures of a report; `unskew.charts` draws them again."""
+        return FrozenReport.model_validate_json(self.download_report(report_id, format="json"))
+
     # ------------------------------------------------------------ transport
     def _one(
         self, body: type[T], method: str, path: str, *, query: dict[str, Any] | None = None, json: Any = None
@@ -470,7 +502,7 @@ class Client:
         json: Any = None,
         content: bytes | None = None,
     ) -> Response:
-        given = {name: str(value) for name, value in (query or {}).items() if value is not None}
+        given = {name: _words(value) for name, value in (query or {}).items() if value is not None}
         try:
             response: Response = self._http.request(
                 method, PREFIX + path, params=given, json=json, content=content, headers=_RAW if content else None
@@ -486,10 +518,27 @@ class Client:
         return response
 
 
+def read_report(path: str | Path) -> FrozenReport:
+    """A report's JSON file, read back: every figure as it was when it was frozen.
+
+    Raises:
+        DataError: no such file, or it is not a report.
+    """
+    try:
+        return FrozenReport.model_validate_json(Path(path).read_bytes())
+    except (OSError, ValidationError) as error:
+        raise errors.DataError(f"{path} is not a report: {error}.", fix="Download it as JSON again.") from error
+
+
 def _is_transport_error(error: Exception) -> bool:
     import httpx
 
     return isinstance(error, httpx.TransportError)
+
+
+def _words(value: Any) -> str | list[str]:
+    """A query value; a list is given several times."""
+    return [str(part) for part in value] if isinstance(value, list) else str(value)
 
 
 def _dump(body: BaseModel) -> dict[str, Any]:

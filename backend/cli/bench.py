@@ -1,21 +1,24 @@
-"""`unskew bench …`: measurements of the library, run in a process of their own because they need torch."""
+"""`unskew bench …`: the library's speed, in a process of its own because it needs torch; the API's and the screens'."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from backend.cli.context import JsonOption, emit, table
-from unskew.errors import UnskewError
+from backend.cli.context import DataOption, JsonOption, emit, opened, table
+from backend.store import projects
+from backend.store.db import Store
+from unskew.errors import NotFoundError, UnskewError
 
 
 def register(app: typer.Typer) -> None:
     commands = typer.Typer(no_args_is_help=True, help="Measure speed and memory on this machine.")
-    for command in (attribution, scale):
+    for command in (attribution, scale, api, ui):
         commands.command()(command)
     app.add_typer(commands, name="bench")
 
@@ -66,6 +69,60 @@ def scale(
         ["peak memory measured, GB", f"{found['peak_rss_bytes'] / 1e9:.2f}"],
     ]
     emit(found, as_json, table("Seconds", ["stage", ""], rows))
+
+
+ScratchOption = Annotated[Path | None, typer.Option(help="Where the tiled projects go until the end.")]
+ProjectOption = Annotated[str | None, typer.Option(help="The real project to tile. [default: the newest]")]
+
+
+def api(
+    rows: Annotated[int, typer.Option(min=1000, help="Examples of the tiled project.")] = 1_280_000,
+    project: ProjectOption = None,
+    scratch: ScratchOption = None,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Time extremes and pages of examples over HTTP, on a project made by tiling a real one."""
+    from backend.bench.api import bench_api
+
+    with opened(data) as store:
+        found = bench_api(store, _slug(store, project), rows, scratch)
+    lines = [[name, *map(str, times.values())] for name, times in found["times"].items()]
+    title = f"{found['rows']:,} examples; bar: p95 ≤ {found['bar_p95_ms']:.0f} ms"
+    emit(found, as_json, table(title, ["request", "n", "median ms", "p95 ms", "max ms"], lines))
+
+
+def ui(
+    sizes: Annotated[str, typer.Option(help="Examples of the tiled projects, with commas.")] = "5000,50000,200000",
+    visits: Annotated[int, typer.Option(min=0, help="Page visits of the memory test; 0: without.")] = 500,
+    project: ProjectOption = None,
+    scratch: ScratchOption = None,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Time first grid, page turns, keys and Discover in a real browser, and watch the memory of the web process."""
+    from backend.bench.ui import bench_ui
+
+    with opened(data) as store:
+        given = [int(n) for n in sizes.split(",")]
+        found = bench_ui(store, _slug(store, project), given, visits=visits, scratch=scratch)
+    lines = [
+        [size, name, str(value)]
+        for size, values in found.items()
+        if isinstance(values, dict)
+        for name, value in values.items()
+    ]
+    emit(found, as_json, table("Screens", ["images", "what", "measured"], lines))
+
+
+def _slug(store: Store, given: str | None) -> str:
+    with store.read() as session:
+        if given:
+            return str(projects.get(session, given).slug)
+        known = projects.list_projects(session)
+    if not known:
+        raise NotFoundError("There is no project to tile.", fix="Run `unskew demo --once` first.")
+    return str(known[0].slug)
 
 
 def _measured(kind: str, **options: Any) -> dict[str, Any]:

@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 
 from backend.reports import repeat, words
 from backend.reports.tiles import tiles
-from backend.services import compare, directions, flips, groups, projects, prune
+from backend.services import compare, directions, flips, groups, projects, prune, reveals
 from backend.store.db import Store
 from unskew.charts.theme import method_name
 from unskew.schemas import api
-from unskew.schemas.enums import DirectionState, Method, PreviewPart, PruneRule, Split
-from unskew.schemas.report import FrozenDirection, FrozenFlips, FrozenPruning, FrozenReport, FrozenStrip
+from unskew.schemas.enums import DirectionState, Method, PreviewPart, PruneRule, ReportImages, Split
+from unskew.schemas.report import FrozenDirection, FrozenFlips, FrozenPruning, FrozenReport, FrozenStrip, usual_blocks
 
 TILES = 10  # of each strip
 FLIPS = 20  # of each side
@@ -25,8 +25,8 @@ def freeze(store: Store, slug: str, wanted: api.ReportCreate) -> FrozenReport:
     runs = projects.runs_list(store, slug)
     attributions = projects.attributions_list(store, slug)
     found = directions.list_directions(store, slug)
-    shown = _directions(store, slug, found)
-    prunings = _prunings(store, slug)
+    shown = _directions(store, slug, found, wanted.images)
+    prunings = _prunings(store, slug, wanted.images)
     comparisons = _comparisons(store, project)
     details = [item.direction for item in shown]
     group_sets = {p.score_set.id: groups.get(store, p.score_set.group_set_id) for p in prunings}
@@ -42,17 +42,20 @@ def freeze(store: Store, slug: str, wanted: api.ReportCreate) -> FrozenReport:
         directions=shown,
         prunings=prunings,
         comparisons=comparisons,
-        flips=_flips(store, slug, comparisons),
+        flips=_flips(store, slug, comparisons, wanted.images),
         limits=words.limits(project, prunings, comparisons, groups.list_group_sets(store, slug)),
         versions=repeat.versions(),
         settings=repeat.settings(project, runs, attributions, details, prunings),
         reproduce=repeat.commands(
             project, runs, attributions, details, [(p, group_sets[p.score_set.id]) for p in prunings]
         ),
+        blocks=wanted.blocks or usual_blocks(),
+        images=wanted.images,
+        test_reveals=reveals.list_reveals(store, slug),
     )
 
 
-def _directions(store: Store, slug: str, found: list[api.Direction]) -> list[FrozenDirection]:
+def _directions(store: Store, slug: str, found: list[api.Direction], images: ReportImages) -> list[FrozenDirection]:
     """Of each class the first ones, and whatever a person named; discarded ones stay out."""
     made = []
     for direction in found:
@@ -60,7 +63,7 @@ def _directions(store: Store, slug: str, found: list[api.Direction]) -> list[Fro
         if direction.state is DirectionState.DISCARDED or not (named or direction.index < SHOWN_DIRECTIONS):
             continue
         strips = [
-            FrozenStrip(title=_strip_title(strip), tiles=tiles(store, slug, strip.items))
+            FrozenStrip(title=_strip_title(strip), tiles=tiles(store, slug, strip.items, images))
             for strip in directions.strips(store, direction.id, n=TILES)
         ]
         made.append(FrozenDirection(direction=directions.get(store, direction.id), strips=strips))
@@ -72,7 +75,7 @@ def _strip_title(strip: api.Strip) -> str:
     return f"{strip.strip} {by}, {'+' if strip.end > 0 else '−'} end"
 
 
-def _prunings(store: Store, slug: str) -> list[FrozenPruning]:
+def _prunings(store: Store, slug: str, images: ReportImages) -> list[FrozenPruning]:
     """The score set of each method that was frozen into a prune set (K* first), else its newest."""
     prune_sets = sorted(prune.list_prune_sets(store, slug), key=lambda p: (PREFERRED.index(p.rule), -p.id))
     score_sets = {s.id: s for s in prune.list_score_sets(store, slug)}
@@ -82,7 +85,7 @@ def _prunings(store: Store, slug: str) -> list[FrozenPruning]:
         if score_set.method not in made:
             sample = prune.preview(store, score_set.id, k=0, part=PreviewPart.MOST_NEGATIVE, limit=2 * TILES).items
             made[score_set.method] = FrozenPruning(
-                score_set=score_set, prune_set=prune_set, sample=tiles(store, slug, sample)
+                score_set=score_set, prune_set=prune_set, sample=tiles(store, slug, sample, images)
             )
     return list(made.values())
 
@@ -97,7 +100,7 @@ def _comparisons(store: Store, project: api.ProjectDetail) -> list[api.Compariso
     return [comparison for comparison in found if comparison.methods]
 
 
-def _flips(store: Store, slug: str, comparisons: list[api.Comparison]) -> list[FrozenFlips]:
+def _flips(store: Store, slug: str, comparisons: list[api.Comparison], images: ReportImages) -> list[FrozenFlips]:
     """ERM against each method that changes the training set on purpose, at the first common seed, on the last split."""
     if not comparisons:
         return []
@@ -111,9 +114,9 @@ def _flips(store: Store, slug: str, comparisons: list[api.Comparison]) -> list[F
         made.append(
             FrozenFlips(
                 title=f"From ERM to {method_name(after.method)}",
-                flips=found,
-                fixed=tiles(store, slug, found.fixed),
-                broken=tiles(store, slug, found.broken),
+                flips=found if images is ReportImages.FULL else found.model_copy(update={"fixed": [], "broken": []}),
+                fixed=tiles(store, slug, found.fixed, images),
+                broken=tiles(store, slug, found.broken, images),
             )
         )
     return made

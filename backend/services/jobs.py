@@ -108,3 +108,10 @@ def resume(store: Store, job_id: str) -> api.Job:
 def health(store: Store) -> api.Health:
     with store.read() as session:
         return api.Health(worker=job_store.worker_alive(session), active_jobs=job_store.n_active(session))
+
+
+def workers(store: Store) -> list[api.WorkerInfo]:
+    """Those that beat, by name."""
+    with store.read() as session:
+        found = sorted(job_store.beats(session).items())
+        return [api.WorkerInfo(name=name, beat_seconds_ago=round(ago, 1)) for name, ago in found]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from datetime import timedelta
 from pathlib import Path
 
 from backend.reports.figures import figures
@@ -18,7 +19,9 @@ from unskew.schemas.report import FrozenReport
 
 def create(store: Store, slug: str, wanted: api.ReportCreate | None = None) -> api.Report:
     """Freeze everything as it is now into one HTML file and one JSON document."""
-    frozen = freeze(store, slug, wanted or api.ReportCreate())
+    wanted = wanted or api.ReportCreate()
+    frozen = freeze(store, slug, wanted)
+    days = wanted.expires_in_days
     page = render(frozen, figures(frozen)).encode()
     digest = hashlib.sha256(page).hexdigest()
     with store.session() as session:
@@ -35,6 +38,7 @@ def create(store: Store, slug: str, wanted: api.ReportCreate | None = None) -> a
             frozen=frozen.model_dump(mode="json"),
             artifact=digest,
             size_bytes=len(page),
+            expires_at=None if days is None else tables.now() + timedelta(days=days),
         )
         session.add(row)
         session.flush()
@@ -101,5 +105,7 @@ def _body(row: tables.Report) -> api.Report:
         digest=row.digest,
         size_bytes=row.size_bytes,
         revoked=row.revoked,
+        expires_at=row.expires_at,
+        expired=report_store.is_expired(row),
         created_at=row.created_at,
     )

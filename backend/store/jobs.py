@@ -290,6 +290,15 @@ def live_slots(session: Session, seconds: float = LIVE_SECONDS) -> set[str]:
     return {row[0] for row in rows}
 
 
+def beats(session: Session, seconds: float = LIVE_SECONDS) -> dict[str, float]:
+    """Worker → seconds since its last beat; of those that are alive."""
+    clock = _clock(session)
+    rows = session.execute(
+        text(f"SELECT id, {clock} - beat FROM worker_beat WHERE beat > {clock} - :seconds"), {"seconds": seconds}
+    )
+    return {name: max(0.0, float(ago)) for name, ago in rows}
+
+
 def worker_alive(session: Session) -> bool:
     """Whether some worker beat lately; one killed a few seconds ago still counts."""
     return bool(live_slots(session, 5.0))

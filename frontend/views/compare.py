@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
+import pandas as pd
 import streamlit as st
 
 from frontend import address, api, pages
-from frontend.components.messages import empty, shown
+from frontend.components.code import code
+from frontend.components.messages import attempt, empty, shown
 from frontend.components.shell import require_project
 from frontend.components.show import show
 from frontend.components.strip import strip
 from unskew.charts import format as fmt
-from unskew.charts.compare import dumbbell, label, league, league_table
+from unskew.charts.compare import confusion, dumbbell, label, league, league_table
 from unskew.charts.removal import removal_curve
 from unskew.charts.theme import method_name
 from unskew.schemas.api import Comparison, MethodResult, ProjectDetail, Run
@@ -46,8 +49,9 @@ def page() -> None:
         empty("No run has predictions on this split", "Choose another split.")
         return
     _headline(comparison)
-    _league(comparison)
-    _dumbbell(comparison)
+    _league(project, comparison, grouping)
+    with shown():
+        _pair(project, comparison, grouping, split)
     if comparison.curve:
         chart = removal_curve(
             comparison.curve, star=comparison.star, best_k=comparison.best_k, grouping=comparison.grouping
@@ -71,12 +75,41 @@ def _choose(project: ProjectDetail, groupings: list[Grouping]) -> tuple[Grouping
         title = st.selectbox("Groups", titles, key="grouping", persist_state="session", width=300)
         address.remember("grouping", title)
         grouping = groupings[titles.index(title)] if title in titles else groupings[0]
-        splits = [Split.TEST, Split.VALIDATION] if project.n_test and grouping.attribute else [Split.VALIDATION]
+        revealed = api.test_reveals(project.slug) if project.n_test else []
+        has_test = bool(project.n_test and grouping.attribute)
+        splits = [Split.TEST, Split.VALIDATION] if has_test and revealed else [Split.VALIDATION]
         address.restore("split", splits, splits[0])
         split = st.segmented_control("Split", splits, key="split", required=True, persist_state="session")
         address.remember("split", split)
-        st.caption("Choose K on validation; look at test once.", width="content")
+        if has_test and not revealed:
+            _reveal(project)
+        elif revealed:
+            first = revealed[0]
+            st.caption(f"Test was revealed on {first.at:%Y-%m-%d %H:%M} UTC by {first.who}.", width="content")
+        else:
+            st.caption("Choose K on validation; look at test once.", width="content")
     return grouping, split or splits[0]
+
+
+def _reveal(project: ProjectDetail) -> None:
+    with st.popover("Reveal test", icon=":material/visibility:", key="reveal_box"):
+        st.markdown(
+            "Everything should be chosen by now: whatever is chosen after looking is chosen on test. "
+            "That you looked, and when, is written down for good and stands in every report."
+        )
+        who = str(st.session_state.get("annotator") or "me")
+        if st.button("Reveal test results", key="reveal", type="primary") and attempt(
+            lambda: api.reveal_test(project.slug, who), done="Test revealed, and written down"
+        ):
+            st.session_state["split"] = Split.TEST
+            st.rerun()
+        code(
+            f'client.reveal_test("{project.slug}", who="{who}")',
+            "POST",
+            f"/projects/{project.slug}/test-reveals",
+            key="reveal_code",
+            body={"who": who},
+        )
 
 
 # ---------------------------------------------------------------- results
@@ -106,15 +139,24 @@ def _headline(comparison: Comparison) -> None:
     )
 
 
-def _league(comparison: Comparison) -> None:
+def _league(project: ProjectDetail, comparison: Comparison, grouping: Grouping) -> None:
     ordered = sorted(comparison.methods, key=lambda m: m.worst_group_accuracy.value, reverse=True)
     st.subheader("Methods")
     st.table(league_table(ordered), border="horizontal", hide_index=True, alt="Methods by worst-group accuracy")
     st.caption("± is half the 95% t interval over seeds. Compare methods that read the same labels.")
     show(league(comparison.methods), key="league")
+    asked = f"attribute={grouping.attribute}" if grouping.attribute else f"group_set={grouping.group_set}"
+    argument = f'attribute="{grouping.attribute}"' if grouping.attribute else f"group_set={grouping.group_set}"
+    code(
+        f'client.compare("{project.slug}", split="{comparison.split}", {argument})',
+        "GET",
+        f"/projects/{project.slug}/compare?split={comparison.split}&{asked}",
+        key="compare_code",
+    )
 
 
-def _dumbbell(comparison: Comparison) -> None:
+def _pair(project: ProjectDetail, comparison: Comparison, grouping: Grouping, split: Split) -> None:
+    """Two methods side by side: every group, what it is taken for, and what was set differently."""
     names = [label(m) for m in comparison.methods]
     erm = next((i for i, m in enumerate(comparison.methods) if m.method == Method.ERM), 0)
     best = _best(comparison.methods)
@@ -123,7 +165,47 @@ def _dumbbell(comparison: Comparison) -> None:
         order = list(range(len(names)))
         before = st.selectbox("Before", order, index=erm, key="before", format_func=lambda i: names[i], width=220)
         after = st.selectbox("After", order, index=best, key="after", format_func=lambda i: names[i], width=220)
-    show(dumbbell(comparison.methods[before], comparison.methods[after]), key="dumbbell")
+    one, two = comparison.methods[before], comparison.methods[after]
+    show(dumbbell(one, two), key="dumbbell")
+    found = [
+        api.confusion(
+            project.slug,
+            runs=tuple(int(row["run_id"]) for row in method.per_seed if row["run_id"] is not None),
+            split=split,
+            attribute=grouping.attribute,
+            group_set=grouping.group_set,
+        )
+        for method in (one, two)
+    ]
+    names = (label(one), label(two))
+    show(confusion(found[0], found[1], names=names), key="confusion", title="What each group is taken for")
+    _settings(project, found[0].run_ids, found[1].run_ids, names)
+
+
+def _settings(project: ProjectDetail, before: list[int], after: list[int], names: tuple[str, str]) -> None:
+    """What was set differently between two methods' newest runs."""
+    by_id = {run.id: run for run in api.runs(project.slug)}
+    if not before or not after:
+        return
+    one, two = (_flat(by_id[ids[-1]].params) for ids in (before, after))
+    rows = [
+        {"Setting": name, names[0]: str(one.get(name, "–")), names[1] + " ": str(two.get(name, "–"))}
+        for name in sorted(one.keys() | two.keys())
+        if one.get(name) != two.get(name)
+    ]
+    with st.expander("Settings that differ", key="c_settings", type="compact", icon=":material/difference:"):
+        if rows:
+            st.table(pd.DataFrame(rows), border="horizontal", hide_index=True, alt="Settings that differ")
+        else:
+            st.caption("None: the same model and the same training, on other rows.")
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """{"train": {"epochs": 4}} → {"train.epochs": 4}."""
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        found |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}
+    return found
 
 
 def _best(methods: list[MethodResult]) -> int:

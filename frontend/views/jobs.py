@@ -9,6 +9,7 @@ import streamlit as st
 
 from frontend import api, pages
 from frontend.components import actions
+from frontend.components.code import code
 from frontend.components.messages import attempt, empty, show_problem, shown
 from frontend.components.shell import KIND_NAMES, pending_toast, progress_text, share_done
 from frontend.components.show import show
@@ -106,6 +107,7 @@ def _list(slug: str | None) -> None:
     api.fresh()
     pending_toast()  # a button of the list redraws the list alone
     with shown():
+        _workers()
         known = api.jobs(slug)
         active = {j.id for j in known if j.status in api.ACTIVE}
         ended = st.session_state.get("jobs_active", set()) - active
@@ -128,6 +130,19 @@ def _list(slug: str | None) -> None:
             _row(job, opened=job.id == opened)
 
 
+def _workers() -> None:
+    """Who takes jobs, and how many wait."""
+    found, everywhere = api.workers(), api.active_jobs(None)
+    waiting = sum(job.status == JobStatus.QUEUED for job in everywhere)
+    running = len(everywhere) - waiting
+    if found:
+        names = ", ".join(f"`{w.name}` (beat {w.beat_seconds_ago:.0f} s ago)" for w in found)
+        words = f"{fmt.plural(len(found), 'worker')}: {names} · {running} running, {waiting} waiting"
+        st.caption(f":material/memory: {words}")
+    else:
+        st.warning(f"No worker is alive; {waiting} waiting. Start one: `unskew worker`.", icon=":material/memory:")
+
+
 def _row(job: Job, *, opened: bool) -> None:
     with st.container(border=True, key=f"job_{job.id}", gap="xsmall"):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
@@ -146,6 +161,9 @@ def _row(job: Job, *, opened: bool) -> None:
                 st.button("Details", key=f"details_{job.id}", type="tertiary", on_click=_open, args=(job.id,))
         if job.status in api.ACTIVE:
             st.progress(share_done(job), text=progress_text(job))
+            ahead = sum(j.status == JobStatus.QUEUED and j.created_at < job.created_at for j in api.active_jobs(None))
+            if job.status == JobStatus.QUEUED and ahead:
+                st.caption(f"{fmt.plural(ahead, 'job')} ahead in the queue")
         elif job.status == JobStatus.CANCELLED:
             st.caption(f"Stopped at {job.done:.3g} of {job.total} steps; finished steps are kept.")
         if job.error is not None:
@@ -182,6 +200,26 @@ def _details(job: Job) -> None:
         _log(job)
         with st.expander("Parameters", type="compact", key=f"params_{job.id}", icon=":material/data_object:"):
             st.code(json.dumps(job.params, indent=1), language="json")
+        _clone(job)
+
+
+def _clone(job: Job) -> None:
+    """The same job again with other parameters; the API checks them."""
+    if job.project is None or job.kind == JobKind.IMPORT:
+        return
+    slug = job.project
+    with st.popover("Clone", icon=":material/content_copy:", key=f"clone_{job.id}"):
+        text = st.text_area("Parameters (JSON)", json.dumps(job.params, indent=1), key=f"clone_{job.id}_p", height=260)
+        if st.button("Start the clone", key=f"clone_{job.id}_go", type="primary"):
+            try:
+                params = json.loads(text)
+            except ValueError as error:
+                st.error(f"This is not JSON: {error}.")
+                return
+            attempt(lambda: api.start(slug, job.kind, params), done=f"{KIND_NAMES[job.kind]}: queued")
+    body = {"kind": job.kind.value, "params": job.params}
+    python = f'client.start_job("{slug}", "{job.kind}", {job.params!r})'
+    code(python, "POST", f"/projects/{slug}/jobs", key=f"code_{job.id}", body=body)
 
 
 def _metric_order(name: str) -> tuple[int, str]:

@@ -190,6 +190,7 @@ GIVEN: dict[str, Any] = {
     "view_id": "{view_id}",
     "content": b"",
     "example_ids": [1],
+    "runs": [1],
     "kind": JobKind.TRAIN,
 }
 BODIES: dict[type, BaseModel] = {

@@ -123,3 +123,14 @@ def test_flips_are_the_differences_of_two_runs(shared: House) -> None:
     none = shared.client.flips(PROJECT, before_run=after.id, after_run=after.id)
     assert (none.n_fixed, none.n_broken, none.p_value) == (0, 0, 1.0)
     problem(shared.http.get(f"/api/v1/projects/{PROJECT}/flips", params={"before_run": 1, "after_run": 999}), 404)
+
+
+def test_confusion_of_groups_averages_the_runs(shared: House) -> None:
+    comparison = shared.client.compare(PROJECT, split=Split.TEST, attribute="border")
+    erm = next(m for m in comparison.methods if m.method is Method.ERM)
+    ids = [int(row["run_id"] or 0) for row in erm.per_seed]
+    found = shared.client.confusion(PROJECT, runs=ids, split=Split.TEST, attribute="border")
+    assert found.groups == [g.name for g in erm.groups] and found.n == [g.accuracy.n for g in erm.groups]
+    for share, label, group in zip(found.share, found.labels, erm.groups, strict=True):
+        assert sum(share) == pytest.approx(1) and share[label] == pytest.approx(group.accuracy.value)
+    problem(shared.http.get(f"/api/v1/projects/{PROJECT}/confusion", params={"runs": [10**6]}), 404, "run")

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import re
 import shlex
+from pathlib import Path
 from typing import Any
 
+import pytest
 import typer
 from api_house import PROJECT, House, problem
-from sqlalchemy import delete
+from sqlalchemy import delete, update
 
 from backend.cli.main import app
 from backend.reports.render import markdown
 from backend.store import tables
+from unskew.client import read_report
+from unskew.errors import DataError
 from unskew.schemas import api
-from unskew.schemas.enums import Method, Split
-from unskew.schemas.report import FrozenReport
+from unskew.schemas.enums import Method, ReportBlockKind, ReportImages, Split
+from unskew.schemas.report import FrozenReport, Tile
 
 
 def test_a_report_holds_the_figures_of_the_project(house: House) -> None:
@@ -114,3 +118,62 @@ def test_the_commands_are_those_that_the_command_line_takes(house: House) -> Non
     for line in frozen.reproduce:
         name, *arguments = shlex.split(line)[1:]
         group.commands[name].make_context(name, arguments)  # raises for an option that is not there
+
+
+# ---------------------------------------------------------------- blocks, images, expiry, bundle
+def test_blocks_come_in_the_order_asked_for_with_their_prose(house: House) -> None:
+    blocks = [
+        api.ReportBlock(kind=ReportBlockKind.GAINED, text="First **what it brought**."),
+        api.ReportBlock(kind=ReportBlockKind.TEXT, text="<script>alert(1)</script> then words"),
+        api.ReportBlock(kind=ReportBlockKind.DATA),
+    ]
+    page = house.client.download_report(
+        house.client.create_report(PROJECT, api.ReportCreate(blocks=blocks)).id
+    ).decode()
+    places = [
+        page.index(words) for words in ("<strong>what it brought", "What was gained</h2>", "then words", "Data</h2>")
+    ]
+    assert places == sorted(places)
+    assert "What was removed</h2>" not in page and page.count("<script") == 3
+
+
+def test_blurred_and_omitted_images_hold_nothing_of_the_pictures(house: House) -> None:
+    def tiles(images: ReportImages) -> tuple[list[Tile], str]:
+        made = house.client.create_report(PROJECT, api.ReportCreate(images=images))
+        bundle = house.client.report_bundle(made.id)
+        return bundle.directions[0].strips[0].tiles, house.client.download_report(made.id).decode()
+
+    full, _ = tiles(ReportImages.FULL)
+    blurred, page = tiles(ReportImages.BLURRED)
+    assert all(t.image and t.image != f.image for t, f in zip(blurred, full, strict=True))
+    assert all(t.example.path == "" for t in blurred) and not any(f.example.path in page for f in full)
+    omitted, _ = tiles(ReportImages.OMITTED)
+    assert all(t.image == "" for t in omitted)
+
+
+def test_a_link_closes_on_its_day(house: House) -> None:
+    made = house.client.create_report(PROJECT, api.ReportCreate(expires_in_days=7))
+    assert made.expires_at is not None and (made.expires_at - made.created_at).days in (6, 7) and not made.expired
+    assert house.http.get(made.url).status_code == 200
+    with house.store.session() as session:
+        session.execute(update(tables.Report).values(expires_at=tables.now()))
+    problem(house.http.get(made.url), 404, "expired")
+    assert house.client.report(made.id).expired and house.client.download_report(made.id)
+
+
+def test_the_bundle_is_read_back_by_the_sdk(house: House, tmp_path: Path) -> None:
+    made = house.client.create_report(PROJECT)
+    file = tmp_path / "report.json"
+    file.write_bytes(house.client.download_report(made.id, format="json"))
+    assert read_report(file) == house.client.report_bundle(made.id)
+    file.write_text("{}")
+    with pytest.raises(DataError, match="not a report"):
+        read_report(file)
+
+
+def test_who_looked_at_test_stands_in_the_report(house: House) -> None:
+    assert house.client.test_reveals(PROJECT) == []
+    house.client.reveal_test(PROJECT, who="ann")
+    assert [r.who for r in house.client.test_reveals(PROJECT)] == ["ann"]
+    page = house.client.download_report(house.client.create_report(PROJECT).id).decode()
+    assert "Test results were first looked at on" in page

@@ -234,10 +234,20 @@ def test_retrain_is_cancelled_resumed_and_done(screen: Screen, server: Server) -
 def test_compare_shows_methods_groups_and_flips(screen: Screen, server: Server) -> None:
     screen.step("Compare")
     screen.see("Fixed and broken")
+    assert (
+        screen.page.locator(".st-key-split").get_by_text("test").count() == 0
+    )  # hidden until somebody decides to look
+    screen.press_button("reveal_box")
+    screen.page.locator(".st-key-reveal button").wait_for()
+    screen.press_button("reveal")
+    screen.see("Test was revealed on")
+    assert len(server.api.test_reveals(NAME)) == 1
+    screen.page.locator(".st-key-split").get_by_text("test").first.wait_for()
+    screen.see("against ERM on the test split")
     comparison = server.api.compare(NAME, split=Split.TEST, attribute="background")
     table = screen.page.get_by_role("table").first
     assert table.get_by_role("row").count() == len(comparison.methods) + 1
-    for key in ("league", "dumbbell"):
+    for key in ("league", "dumbbell", "confusion"):
         screen.page.locator(f".st-key-{key} .main-svg").first.wait_for()
     screen.see("exact McNemar p =")
 

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 import pandas as pd
 import plotly.graph_objects as go
+from plotly.subplots import make_subplots
 
 from unskew.charts import format as fmt
 from unskew.charts.base import GRID, LINE, Chart, error_bar, figure
 from unskew.charts.theme import GREY, RED, method_colour, method_name
-from unskew.schemas.api import GroupAccuracy, Interval, MethodResult
+from unskew.schemas.api import Confusion, GroupAccuracy, Interval, MethodResult
 
 OFFSET = 0.16  # rows: before above, after below, so that whiskers and arrows do not lie on each other
 
@@ -156,3 +157,56 @@ def _dumbbell_takeaway(
         f"The worst group, {a.name}, goes from {fmt.percent(a.accuracy.value)} with {label(before)} "
         f"to {fmt.percent(b.accuracy.value)} with {label(after)}."
     )
+
+
+def confusion(before: Confusion, after: Confusion, *, names: tuple[str, str]) -> Chart:
+    """What each group is taken for, before, after, and the difference: three heat maps with one scale a kind."""
+    fig = make_subplots(cols=3, subplot_titles=(*names, "difference"), shared_yaxes=True, horizontal_spacing=0.03)
+    rows = [f"{name} (n = {fmt.count(n)})" for name, n in zip(before.groups, before.n, strict=True)]
+    change = [[b - a for a, b in zip(x, y, strict=True)] for x, y in zip(before.share, after.share, strict=True)]
+    for column, (share, scale, low) in enumerate(
+        ((before.share, SHARE_SCALE, 0), (after.share, SHARE_SCALE, 0), (change, CHANGE_SCALE, -1)), start=1
+    ):
+        fig.add_trace(
+            go.Heatmap(
+                x=before.classes,
+                y=rows,
+                z=share,
+                zmin=low,
+                zmax=1,
+                colorscale=scale,
+                texttemplate="%{z:.0%}" if low == 0 else "%{z:+.0%}",
+                hovertemplate="%{y} taken for %{x}: %{z:.1%}<extra></extra>",
+                showscale=False,
+            ),
+            row=1,
+            col=column,
+        )
+    plain = figure(x="", y="", height=120 + 34 * len(rows)).layout
+    fig.update_layout(height=plain.height, margin={**plain.margin.to_plotly_json(), "t": 34}, dragmode=False)
+    fig.update_layout(paper_bgcolor=plain.paper_bgcolor, plot_bgcolor=plain.plot_bgcolor)
+    fig.update_xaxes(type="category", title=None)
+    fig.update_yaxes(autorange="reversed", automargin=True, type="category")
+    table = pd.DataFrame(
+        [
+            (group, n, taken, x[i], y[i], y[i] - x[i])
+            for group, n, x, y in zip(before.groups, before.n, before.share, after.share, strict=True)
+            for i, taken in enumerate(before.classes)
+        ],
+        columns=["group", "n", "taken for", names[0], names[1] + " ", "difference"],
+    )
+    right = [
+        (d[label], name) for d, label, name in zip(change, before.labels, before.groups, strict=True)
+    ]  # diagonal of the difference
+    best = max(right, default=(0.0, "none"))
+    return Chart(
+        figure=fig,
+        alt=f"What each group is taken for. {best[1]} gains most: {fmt.points(best[0])} right.",
+        table=table,
+        caption=f"{before.split.capitalize()} split, mean over {len(before.run_ids)} and {len(after.run_ids)} runs. "
+        "A row is a group, a column the class it is taken for; rows sum to 100%.",
+    )
+
+
+SHARE_SCALE = [[0, "#E6F0F7"], [1, "#0C5688"]]
+CHANGE_SCALE = [[0, "#A33313"], [0.5, "#F4F6F8"], [1, "#0C5688"]]

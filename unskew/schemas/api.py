@@ -20,6 +20,8 @@ from unskew.schemas.enums import (
     Layout,
     Method,
     PruneRule,
+    ReportBlockKind,
+    ReportImages,
     Role,
     Split,
     Verdict,
@@ -502,9 +504,19 @@ class Flips(Body):
     broken: list[Example]
 
 
+class ReportBlock(Body):
+    """One part of a report; `text` is Markdown that stands before what the kind shows."""
+
+    kind: ReportBlockKind
+    text: str = Field("", max_length=20_000)
+
+
 class ReportCreate(Body):
     title: str = Field("", max_length=200)
     notes: str = Field("", max_length=50_000)  # Markdown
+    blocks: list[ReportBlock] = Field([], max_length=40)  # none: every kind in its usual order
+    images: ReportImages = ReportImages.FULL
+    expires_in_days: int | None = Field(None, ge=1, le=3650)  # of the link; None: until it is revoked
 
 
 class Report(Body):
@@ -515,6 +527,8 @@ class Report(Body):
     digest: str
     size_bytes: int
     revoked: bool
+    expires_at: datetime | None = None  # from then on the link is closed
+    expired: bool = False
     created_at: datetime
 
 
@@ -703,3 +717,35 @@ class LabelImport(Body):
     n_labels: int
     n_passed_over: int  # not by hand
     written: bool
+
+
+# ---------------------------------------------------------------- looking closer at methods
+class Confusion(Body):
+    """What each group is taken for: rows = groups, columns = predicted classes, shares averaged over runs."""
+
+    split: Split
+    grouping: str
+    run_ids: list[int]
+    groups: list[str]
+    labels: list[int]  # the class that each group lies in
+    classes: list[str]
+    n: list[int]  # examples of each group
+    share: list[list[float]]  # (groups, classes); rows sum to 1
+
+
+class TestRevealCreate(Body):
+    who: str = Field("me", min_length=1, max_length=64)
+
+
+class TestReveal(Body):
+    """Somebody looked at test results; what was chosen after that was not chosen blind."""
+
+    who: str
+    at: datetime
+
+
+class WorkerInfo(Body):
+    """A worker that beats: it takes jobs from the queue."""
+
+    name: str
+    beat_seconds_ago: float

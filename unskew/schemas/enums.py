@@ -159,3 +159,24 @@ class LabelFormat(StrEnum):
     CSV = "csv"
     JSONL = "jsonl"
     PARQUET = "parquet"
+
+
+class ReportBlockKind(StrEnum):
+    """What a report is built of, in its usual order."""
+
+    SUMMARY = "summary"
+    DATA = "data"
+    FOUND = "found"
+    REMOVED = "removed"
+    GAINED = "gained"
+    LIMITS = "limits"
+    REPEAT = "repeat"
+    TEXT = "text"  # prose alone
+
+
+class ReportImages(StrEnum):
+    """How a report shows examples."""
+
+    FULL = "full"
+    BLURRED = "blurred"
+    OMITTED = "omitted"

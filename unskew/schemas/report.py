@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from pydantic import Field
+
 from unskew.schemas.api import (
     Body,
     Comparison,
@@ -13,9 +15,12 @@ from unskew.schemas.api import (
     Flips,
     ProjectDetail,
     PruneSet,
+    ReportBlock,
     Run,
     ScoreSet,
+    TestReveal,
 )
+from unskew.schemas.enums import ReportBlockKind, ReportImages
 
 
 class Tile(Body):
@@ -52,6 +57,11 @@ class FrozenPruning(Body):
     sample: list[Tile]  # most negative T
 
 
+def usual_blocks() -> list[ReportBlock]:
+    """Every block once, in the usual order, without prose."""
+    return [ReportBlock(kind=kind) for kind in ReportBlockKind if kind is not ReportBlockKind.TEXT]
+
+
 class FrozenReport(Body):
     title: str
     notes: str  # Markdown of the author
@@ -69,3 +79,6 @@ class FrozenReport(Body):
     versions: dict[str, str]
     settings: dict[str, Any]  # parameters of every stage
     reproduce: list[str]  # commands
+    blocks: list[ReportBlock] = Field(default_factory=usual_blocks)
+    images: ReportImages = ReportImages.FULL
+    test_reveals: list[TestReveal] = Field(default_factory=list)  # who looked at test results, and when

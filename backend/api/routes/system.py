@@ -25,3 +25,9 @@ def health(store: StoreDep) -> api.Health:
 def version() -> api.Version:
     """What is running."""
     return api.Version(unskew=__version__, python=platform.python_version(), api="v1")
+
+
+@router.get("/workers", dependencies=[VIEWER])
+def workers(store: StoreDep) -> list[api.WorkerInfo]:
+    """Workers that are alive; each takes one job at a time."""
+    return jobs.workers(store)
