@@ -8,7 +8,7 @@ from backend.store import attributions, prunes, runs, scores, tables
 from backend.store import projects as project_store
 from unskew.errors import ConflictError, NotFoundError, SettingsError
 from unskew.schemas import params
-from unskew.schemas.enums import JobKind, Method
+from unskew.schemas.enums import Engine, JobKind, Method
 from unskew.schemas.methods import RECIPES
 
 
@@ -33,6 +33,8 @@ def check(session: Session, kind: JobKind, wanted: params.Params, project_id: in
 
 
 def _checkpoints(session: Session, project: tables.Project, wanted: params.AttributeParams) -> None:
+    if wanted.engine is Engine.MATRIX:
+        raise SettingsError("A matrix is not computed here.", fix="Import it: unskew attribute PROJECT --matrix FILE")
     found = runs.erm_runs(session, project.id, wanted.run_ids)
     if not found:
         raise ConflictError(

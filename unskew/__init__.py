@@ -8,9 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "debias"]
+__all__ = ["__version__", "debias", "show"]
 
 if TYPE_CHECKING:
+    from unskew.in_browser import show
     from unskew.one_call import debias
 
 
@@ -19,4 +20,8 @@ def __getattr__(name: str) -> Any:
         from unskew.one_call import debias
 
         return debias
+    if name == "show":
+        from unskew.in_browser import show
+
+        return show
     raise AttributeError(f"module 'unskew' has no attribute {name!r}")

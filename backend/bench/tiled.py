@@ -74,10 +74,10 @@ def _project(session: Any, project: tables.Project, target: Store, name: str) ->
         name=name,
         class_names=project.class_names,
         attributes=project.attributes,
-        image_size=project.image_size,
+        shape=project.shape,
         fingerprint=f"{name}-{project.fingerprint}"[:64],
         source=project.source | {"root": str(target.data / "sources" / name)},
-        pixels=None,
+        inputs=None,
     )
     session.add(made)
     session.flush()

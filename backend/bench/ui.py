@@ -6,6 +6,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -109,9 +110,7 @@ def _grid(page: Any, running: Running, slug: str) -> dict[str, Any]:
     for _ in range(TURNS):
         old = page.locator(".tile").first.get_attribute("data-example")
         script = f"""() => document.querySelector(".tile").dataset.example !== "{old}" && ({SHOWN})(".tile img")"""
-        turns.append(
-            _timed(lambda: page.keyboard.press("n"), lambda s=script: page.wait_for_function(s, polling="raf"))
-        )
+        turns.append(_timed(partial(page.keyboard.press, "n"), partial(page.wait_for_function, script, polling="raf")))
     return {"first_grid": milliseconds(first), "page_turn": milliseconds(turns)}
 
 

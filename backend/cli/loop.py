@@ -159,15 +159,27 @@ def attribute(
     damping: Annotated[
         float, typer.Option(help="λ, times the mean of the diagonal of ΦᵀΦ.")
     ] = params.AttributeParams().damping,
+    matrix: Annotated[
+        str | None, typer.Option(help="A τ computed elsewhere instead: .npy, (n_train, n_validation), + = helps.")
+    ] = None,
+    target_loss: Annotated[str | None, typer.Option(help="With --matrix: .npy, (n_validation,) [nats].")] = None,
+    target_prediction: Annotated[str | None, typer.Option(help="With --matrix: .npy, int64, one a target.")] = None,
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Attribute validation predictions to training examples, averaged over the ERM checkpoints."""
+    """Attribute validation predictions to training examples, averaged over the ERM checkpoints; or import a matrix."""
     wanted = params.AttributeParams.model_validate(
         {"engine": engine, "projection_in": projection, "projection_out": projection, "damping": damping}
     )
     with opened(data) as store:
-        follow.run(store, JobKind.ATTRIBUTE, wanted, project_service.get(store, project).id, quiet=as_json)
+        number = project_service.get(store, project).id
+        if matrix is None:
+            follow.run(store, JobKind.ATTRIBUTE, wanted, number, quiet=as_json)
+        else:
+            files = {"matrix": matrix, "target_loss": target_loss, "target_prediction": target_prediction}
+            given = {name: str(Path(file).resolve()) for name, file in files.items() if file is not None}
+            own = params.ImportAttributionParams(**given)
+            follow.run(store, JobKind.IMPORT_ATTRIBUTION, own, number, quiet=as_json)
         made = project_service.attributions_list(store, project)[0]
         emit(
             made,

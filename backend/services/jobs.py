@@ -12,7 +12,7 @@ from backend.store.db import Store
 from unskew.errors import NotFoundError, RightsError, SettingsError
 from unskew.schemas import api
 from unskew.schemas.enums import JobKind
-from unskew.schemas.params import ImportCheckpointsParams, ImportParams, Params
+from unskew.schemas.params import ImportAttributionParams, ImportCheckpointsParams, ImportParams, Params
 
 OUR_MODELS = frozenset({"unskew.models:small_cnn", "unskew.models:resnet18"})
 
@@ -44,6 +44,11 @@ def _check_code(wanted: Params, known: set[str]) -> None:
     Allowed are our own, those that the project's runs were made with (`unskew train --model`), and those in
     UNSKEW_MODELS, separated by commas.
     """
+    if isinstance(wanted, ImportAttributionParams):
+        raise RightsError(
+            "A matrix is a file of the server: it is imported at the machine.",
+            fix="unskew attribute PROJECT --matrix FILE",
+        )
     if isinstance(wanted, ImportCheckpointsParams):
         raise RightsError(
             "Checkpoints are files of the server: they are imported at the machine.",

@@ -190,7 +190,7 @@ def attributions_list(store: Store, slug: str) -> list[api.Attribution]:
                 n_targets=row.n_targets,
                 projection_dim=row.projection_dim,
                 diagnostics=row.diagnostics,
-                stale=all(erm[i].params != newest for i in row.run_ids if i in erm),
+                stale=bool(row.run_ids) and all(erm[i].params != newest for i in row.run_ids if i in erm),
                 created_at=row.created_at,
             )
             for row in attribution_store.list_attributions(session, project.id)

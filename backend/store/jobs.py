@@ -33,6 +33,7 @@ PARAMS: dict[JobKind, type[params.Params]] = {
     JobKind.TRAIN: params.TrainJobParams,
     JobKind.IMPORT_CHECKPOINTS: params.ImportCheckpointsParams,
     JobKind.ATTRIBUTE: params.AttributeParams,
+    JobKind.IMPORT_ATTRIBUTION: params.ImportAttributionParams,
     JobKind.DISCOVER: params.DiscoverParams,
     JobKind.SCORE: params.ScoreParams,
     JobKind.SEARCH_K: params.SearchKParams,

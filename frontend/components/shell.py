@@ -19,6 +19,7 @@ KIND_NAMES = {
     "train": "Train ERM",
     "import_checkpoints": "Import checkpoints",
     "attribute": "Attribute",
+    "import_attribution": "Import attribution",
     "discover": "Find directions",
     "score": "Score",
     "search_k": "Search K*",

@@ -177,9 +177,9 @@ def _pair(project: ProjectDetail, comparison: Comparison, grouping: Grouping, sp
         )
         for method in (one, two)
     ]
-    names = (label(one), label(two))
-    show(confusion(found[0], found[1], names=names), key="confusion", title="What each group is taken for")
-    _settings(project, found[0].run_ids, found[1].run_ids, names)
+    titles = (label(one), label(two))
+    show(confusion(found[0], found[1], names=titles), key="confusion", title="What each group is taken for")
+    _settings(project, found[0].run_ids, found[1].run_ids, titles)
 
 
 def _settings(project: ProjectDetail, before: list[int], after: list[int], names: tuple[str, str]) -> None:

@@ -91,7 +91,10 @@ def attribute(
 
 def _engine(engine: Engine | str | None, params: AttributeParams) -> Engine:
     try:
-        return params.engine if engine is None else Engine(engine)
+        chosen = params.engine if engine is None else Engine(engine)
+        if chosen is not Engine.MATRIX:
+            return chosen
+        raise SettingsError("A matrix is not computed here.", fix="Attribution.from_matrix(tau, …)")
     except ValueError:
         raise SettingsError(f"There is no engine {engine!r}.", fix=f"One of {', '.join(Engine)}.") from None
 

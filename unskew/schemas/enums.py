@@ -47,6 +47,7 @@ class Method(StrEnum):
 class Engine(StrEnum):
     FACTORED = "factored"
     EXACT = "exact"
+    MATRIX = "matrix"  # τ given whole, computed elsewhere
 
 
 class RowTransform(StrEnum):
@@ -94,6 +95,7 @@ class JobKind(StrEnum):
     TRAIN = "train"
     IMPORT_CHECKPOINTS = "import_checkpoints"
     ATTRIBUTE = "attribute"
+    IMPORT_ATTRIBUTION = "import_attribution"
     DISCOVER = "discover"
     SCORE = "score"
     SEARCH_K = "search_k"

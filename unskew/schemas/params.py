@@ -135,6 +135,14 @@ class AttributeParams(Params):
     batch_size: int | None = Field(None, ge=1)  # None: the largest power of two up to 256 that memory holds
 
 
+class ImportAttributionParams(Params):
+    """τ computed elsewhere, in .npy files of this machine; rows and columns in the order of the splits."""
+
+    matrix: str  # (n_train, n_validation), + = helps
+    target_loss: str | None = None  # (n_validation,) [nats]
+    target_prediction: str | None = None  # int64 (n_checkpoints, n_validation) or (n_validation,)
+
+
 class DiscoverParams(Params):
     attribution_id: int | None = None  # None: the project's newest
     n_directions: int = Field(5, ge=1, le=50)  # principal ones; the error-guided one comes before them

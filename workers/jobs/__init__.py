@@ -13,6 +13,7 @@ MODULES: dict[JobKind, str] = {
     JobKind.TRAIN: "train",
     JobKind.IMPORT_CHECKPOINTS: "import_checkpoints",
     JobKind.ATTRIBUTE: "attribute",
+    JobKind.IMPORT_ATTRIBUTION: "import_attribution",
     JobKind.DISCOVER: "discover",
     JobKind.SCORE: "score",
     JobKind.SEARCH_K: "search_k",

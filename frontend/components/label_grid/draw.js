@@ -102,7 +102,6 @@ class Drawing {
     tile.setAttribute("role", "option")
     tile.setAttribute("aria-selected", "false")
     const name = group ? group.name : shows && item.unsure ? "unsure" : "no group"
-    tile.setAttribute("aria-label", `Example ${item.example.position + 1}: ${name}${item.by_hand ? ", by hand" : ""}`)
     tile.title = `${item.example.path}\n${name}${item.by_hand ? " (by hand)" : ""}${suggested ? `\nsuggested: ${suggested.name}` : ""}`
     if (group) tile.style.setProperty("--c", group.colour)
     const mark = element("span", "mark")
@@ -111,6 +110,8 @@ class Drawing {
     if (suggested && item.suggestion !== item.group) mark.append(element("span", "suggests", `was ${item.suggestion + 1}`))
     if (item.by_hand) mark.append(element("span", "hand", "✓"))
     tile.append(exampleNode(item.example, this.thumbnail(item, this.grid.focused ? 256 : 128)), mark)
+    const image = tile.querySelector("img")
+    if (image) image.alt = `Example ${item.example.position + 1}` // the rest of the tile's name is what it shows
     for (const [who, said] of Object.entries(item.others ?? {})) {
       tile.append(element("span", "other", `${who}: ${groups[said]?.name ?? "unsure"}`))
     }

@@ -37,7 +37,8 @@ def test_marks_are_visible_and_text_is_readable(mode: str) -> None:
 
 
 def test_white_labels_on_the_accent_can_be_read() -> None:
-    assert contrast(CONFIG["theme"]["light"]["primaryColor"], "#FFFFFF") >= 4.5
+    for mode in ("light", "dark"):
+        assert contrast(CONFIG["theme"][mode]["primaryColor"], "#FFFFFF") >= 4.5
 
 
 def test_figures_and_theme_agree() -> None:

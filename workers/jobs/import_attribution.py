@@ -1,0 +1,82 @@
+"""Somebody else's scores: a matrix τ that was computed elsewhere becomes the project's attribution. One step."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backend.store import attributions, tables
+from backend.store.artifacts import content_id
+from unskew.attribution import Attribution
+from unskew.errors import DataError
+from unskew.schemas.enums import Engine
+from unskew.schemas.params import ImportAttributionParams
+from workers.context import Context, Step
+from workers.runs import project_data
+
+
+def plan(context: Context) -> list[Step]:
+    return [{"title": "read the matrix"}]
+
+
+def run(context: Context, step: Step) -> dict[str, Any]:
+    params = context.params
+    assert isinstance(params, ImportAttributionParams) and context.project_id is not None
+    data = project_data(context.store, context.project_id)
+    tau = _load(params.matrix)
+    shape = (len(data.train), len(data.validation))
+    if tau.shape != shape:
+        raise DataError(
+            f"{params.matrix} has shape {tau.shape}; this project has {shape[0]:,} training and {shape[1]:,} "
+            "validation examples.",
+            fix="Give τ as (n_train, n_validation), rows and columns in the order of the splits.",
+        )
+    result = Attribution.from_matrix(
+        tau,
+        target_loss=None if params.target_loss is None else _load(params.target_loss),
+        target_prediction=None if params.target_prediction is None else _load(params.target_prediction),
+        diagnostics={"matrix": Path(params.matrix).name},
+    )
+    context.log(f"τ of {len(data.train):,} training × {len(data.validation):,} validation examples")
+    project = context.project()
+    digests = [_digest(file) for file in (params.matrix, params.target_loss, params.target_prediction)]
+    key = content_id(project=project.id, matrix=digests)
+    with context.store.session() as session:
+        found = attributions.find(session, key)
+        if found is not None:
+            return {"attribution_id": found.id}
+        context.store.artifacts.write(session, attributions.ATTRIBUTION, key, result.save)
+        row = tables.Attribution(
+            project_id=project.id,
+            key=key,
+            run_ids=[],
+            params={"engine": Engine.MATRIX, **params.model_dump(mode="json")},
+            n_train=result.n_train,
+            n_targets=result.n_targets,
+            projection_dim=0,
+            diagnostics=result.diagnostics,
+            artifact=key,
+        )
+        session.add(row)
+        session.flush()
+        return {"attribution_id": row.id}
+
+
+def _load(path: str) -> NDArray[Any]:
+    """An array without objects: a pickle inside would be code."""
+    try:
+        found: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} cannot be read: {error}.", fix="Save a plain array with numpy.save.") from error
+    return found
+
+
+def _digest(path: str | None) -> str:
+    if path is None:
+        return ""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
