@@ -75,7 +75,12 @@ def token(house: House, owner: str, role: Role, project: str | None = None) -> a
 def callers(house: House) -> list[Caller]:
     """From nobody to everybody, the least first."""
     with house.store.session() as session:
-        given = {"class_names": ["a"], "attributes": [], "image_size": 8, "source": {"root": "/"}}
+        given = {
+            "class_names": ["a"],
+            "attributes": [],
+            "shape": {"kind": "image", "image_size": 8},
+            "source": {"root": "/"},
+        }
         session.add(tables.Project(slug=OTHER, name="Other", fingerprint="0", **given))
     report = house.client.create_report(PROJECT)
     house.client.create_view(PROJECT, api.ViewCreate(name="class 0", rule=api.ExampleFilter(label=0)))
