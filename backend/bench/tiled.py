@@ -18,6 +18,7 @@ from sqlalchemy import insert
 from backend.services import groups
 from backend.store import attributions, pages, runs, tables
 from backend.store import projects as project_store
+from backend.store.artifacts import content_id
 from backend.store.db import Store
 from unskew.errors import ConflictError
 from unskew.schemas import api
@@ -131,7 +132,7 @@ def _runs(
     """Every ERM checkpoint's predictions, tiled; there is no network behind them."""
     ids = []
     for run in runs.erm_runs(session, project.id):
-        number = f"{made.slug}-{run.id}"
+        number = content_id(tiled=made.slug, run=run.id)
 
         def save(folder: Path, run: tables.Run = run) -> None:
             for split in (Split.VALIDATION, Split.TEST):
@@ -187,7 +188,7 @@ def _directions(
     sizes = {split: len(rows) for split, rows in small.items()}
     train_label = np.tile([row.label for row in small[Split.TRAIN]], times)
     for artifact, label in sorted({(d.artifact, d.label) for d in found}, key=lambda pair: pair[1]):
-        number = f"{made.slug}-directions-{label}"
+        number = content_id(tiled=made.slug, directions=label)
 
         def save(folder: Path, artifact: str = artifact, label: int = label) -> None:
             load = partial(source.artifacts.load, attributions.DIRECTIONS, artifact)

@@ -134,7 +134,9 @@ def numbers(house: House) -> dict[str, str]:
     with house.store.read() as session:
         found = {name: str(session.scalar(select(table.id).limit(1))) for name, table in names.items()}
         job = session.scalar(select(tables.Job.id).where(tables.Job.project_id.is_not(None)).limit(1))
-        return found | {"slug": PROJECT, "user_name": "viewer", "job_id": str(job)}
+        target = session.scalar(select(tables.Example.id).where(tables.Example.split == "validation").limit(1))
+        others = {"slug": PROJECT, "user_name": "viewer", "job_id": str(job), "example_id": str(target)}
+        return found | others
 
 
 def ask(http: TestClient, route: APIRoute, values: dict[str, str]) -> Any:
@@ -143,7 +145,9 @@ def ask(http: TestClient, route: APIRoute, values: dict[str, str]) -> Any:
         path = path.replace(f"{{{name}}}", value)
     assert "{" not in path, f"say what {path} stands for in `numbers`"
     (method,) = route.methods or {"GET"}
-    query = {"k": "1", "before_run": values["run_id"], "after_run": values["run_id"]} if method == "GET" else {}
+    run, direction, example = values["run_id"], values["direction_id"], values["example_id"]
+    asked = {"k": "1", "before_run": run, "after_run": run, "runs": run, "other": direction, "ids": example}
+    query = asked | {"end": "1", "group": "0"} if method == "GET" else {}
     body = None if method in ("GET", "DELETE") else {"nothing": "that fits"}
     return http.request(method, path, params=query, json=body)
 
