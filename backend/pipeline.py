@@ -30,6 +30,8 @@ def check(session: Session, kind: JobKind, wanted: params.Params, project_id: in
         _of_project(scores.get(session, wanted.score_set_id).project_id, project, "score set")
     elif isinstance(wanted, params.RetrainParams):
         _retrain(session, project, wanted)
+    elif isinstance(wanted, params.BatteryParams):
+        _battery(session, project, wanted)
 
 
 def _checkpoints(session: Session, project: tables.Project, wanted: params.AttributeParams) -> None:
@@ -63,8 +65,8 @@ def _retrain(session: Session, project: tables.Project, wanted: params.RetrainPa
     if wanted.prune_set_id is not None:
         prune_set = prunes.get(session, wanted.prune_set_id)
         _of_project(prune_set.project_id, project, "prune set")
-        own = Method(scores.get(session, prune_set.score_set_id).method)
-        wrong = {Method.TRAK, Method.AUTO_TRAK} & set(wanted.methods) - {own}
+        own = prunes.method(session, prune_set)
+        wrong = {method for method in pruning if method not in (own, Method.RANDOM_K)}
         if wrong:
             reads = RECIPES[own].labels_used
             raise SettingsError(
@@ -72,16 +74,49 @@ def _retrain(session: Session, project: tables.Project, wanted: params.RetrainPa
                 f"retraining on it is {own.value}, not {wrong.pop().value}.",
                 fix=f"Say {own.value}.",
             )
-    if any(RECIPES[method].subsamples for method in wanted.methods):
+    recipes = [RECIPES[method] for method in wanted.methods]
+    if any(recipe.discovered for recipe in recipes):
+        _pseudo_scores(session, project, wanted.score_set_id)
+    readers = [r.method.value for r in recipes if r.labels_used != "none" and not r.prunes]
+    if readers:
         if wanted.group_attribute is None:
             raise SettingsError(
-                "subg needs an attribute that is known on training rows.", fix="Name it as group_attribute."
+                f"{', '.join(readers)} needs an attribute that is known on "
+                + ("training rows." if any(r.reads_training_groups for r in recipes) else "validation examples."),
+                fix="Name it as group_attribute.",
             )
-        if wanted.group_attribute not in project.attributes:
-            raise NotFoundError(
-                f"There is no attribute {wanted.group_attribute!r}.",
-                fix=f"There are: {', '.join(project.attributes) or 'none'}.",
-            )
+        _attribute(project, wanted.group_attribute)
+
+
+def _pseudo_scores(session: Session, project: tables.Project, score_set_id: int | None) -> None:
+    if score_set_id is None:
+        scores.newest(session, project.id, Method.AUTO_TRAK)
+        return
+    row = scores.get(session, score_set_id)
+    _of_project(row.project_id, project, "score set")
+    if row.method != Method.AUTO_TRAK:
+        raise SettingsError(
+            f"Score set {row.id} rests on groups that are known or split by the loss; auto_* methods read discovered "
+            "ones.",
+            fix="Choose a score set of pseudo-groups.",
+        )
+
+
+def _attribute(project: tables.Project, name: str) -> None:
+    if name not in project.attributes:
+        raise NotFoundError(
+            f"There is no attribute {name!r}.", fix=f"There are: {', '.join(project.attributes) or 'none'}."
+        )
+
+
+def _battery(session: Session, project: tables.Project, wanted: params.BatteryParams) -> None:
+    if wanted.group_attribute is not None:
+        _attribute(project, wanted.group_attribute)
+    if wanted.group_set_id is not None:
+        _group_set(session, project, wanted.group_set_id)
+    attributions.chosen(session, project.id, None)
+    if not attributions.newest_directions(session, project.id):
+        raise ConflictError("There are no directions yet.", fix="Discover them first: the auto methods need them.")
 
 
 def _of_project(owner: int, project: tables.Project, what: str) -> None:

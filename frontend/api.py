@@ -17,7 +17,7 @@ import streamlit as st
 from unskew.client import Client
 from unskew.schemas import api as body
 from unskew.schemas.enums import JobKind, JobStatus, Role, Split
-from unskew.schemas.params import ImportParams, Params
+from unskew.schemas.params import BatteryParams, ImportParams, Params
 
 ACTIVE = (JobStatus.QUEUED, JobStatus.RUNNING)
 COOKIE = "unskew_login"
@@ -321,6 +321,11 @@ def preview(score_set_id: int, *, k: int, part: str, limit: int) -> body.PrunePr
     return client().preview(score_set_id, k=k, part=part, limit=limit)
 
 
+@lasting
+def subpopulations(score_set_id: int, *, samples: int) -> list[body.Subpopulation]:
+    return client().subpopulations(score_set_id, samples=samples)
+
+
 @brief
 def prune_sets(slug: str) -> list[body.PruneSet]:
     return client().prune_sets(slug)
@@ -333,6 +338,10 @@ def create_prune_set(score_set_id: int, create: body.PruneCreate) -> body.PruneS
 
 
 # ---------------------------------------------------------------- compare and reports
+def battery_plan(slug: str, params: BatteryParams) -> body.BatteryPlan:
+    return client().battery_plan(slug, params)
+
+
 @brief
 def compare(slug: str, *, split: Split, attribute: str | None, group_set: int | None) -> body.Comparison:
     return client().compare(slug, split=split, attribute=attribute, group_set=group_set)

@@ -19,7 +19,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from unskew import errors
 from unskew.schemas import api
 from unskew.schemas.enums import JobKind, JobStatus, LabelOrder, PreviewPart, Split
-from unskew.schemas.params import ImportParams, Params
+from unskew.schemas.params import BatteryParams, ImportParams, Params
 from unskew.schemas.report import FrozenReport
 
 PREFIX = "/api/v1"
@@ -369,6 +369,11 @@ class Client:
         query = {"k": k, "part": part, "limit": limit}
         return self._one(api.PrunePreview, "GET", f"/score-sets/{score_set_id}/preview", query=query)
 
+    def subpopulations(self, score_set_id: int, *, samples: int = 0, seed: int = 0) -> list[api.Subpopulation]:
+        """Mean T of every class × attribute value, the most harmful first."""
+        query = {"samples": samples, "seed": seed}
+        return self._many(api.Subpopulation, f"/score-sets/{score_set_id}/subpopulations", query=query)
+
     def create_prune_set(self, score_set_id: int, body: api.PruneCreate) -> api.PruneSet:
         """The same rule and K twice is the same prune set."""
         return self._one(api.PruneSet, "POST", f"/score-sets/{score_set_id}/prune-sets", json=_dump(body))
@@ -396,6 +401,17 @@ class Client:
         """Every method over its seeds. Groups: an attribute, or a group set on validation; else the first attribute."""
         query = {"split": split, "attribute": attribute, "group_set": group_set}
         return self._one(api.Comparison, "GET", f"/projects/{slug}/compare", query=query)
+
+    def battery_plan(self, slug: str, params: BatteryParams | None = None) -> api.BatteryPlan:
+        """What a battery would run; start it with `start_job(slug, JobKind.BATTERY, params)`."""
+        return self._one(
+            api.BatteryPlan, "POST", f"/projects/{slug}/battery/plan", json=_dump(params or BatteryParams())
+        )
+
+    def league(self, slug: str, *, split: Split = Split.TEST, attribute: str | None = None) -> list[api.LeagueRow]:
+        """One row a method and seed."""
+        query = {"split": split, "attribute": attribute}
+        return self._many(api.LeagueRow, f"/projects/{slug}/battery/league", query=query)
 
     def flips(self, slug: str, *, before_run: int, after_run: int, split: Split = Split.TEST) -> api.Flips:
         query = {"before_run": before_run, "after_run": after_run, "split": split}

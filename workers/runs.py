@@ -6,20 +6,25 @@ import shutil
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from sqlalchemy.exc import IntegrityError
 
-from backend.store import jobs, projects, runs, tables
+from backend.store import attributions, jobs, projects, runs, scores, tables
 from backend.store.artifacts import content_id
 from backend.store.db import Store
 from unskew import groups
-from unskew.data import Data
+from unskew.attribution import Attribution
+from unskew.data import Data, SplitArrays
+from unskew.discovery import training_groups
 from unskew.evaluation import Predictions
-from unskew.models import save_state
+from unskew.models import load_state, save_state
 from unskew.pruning import kept
-from unskew.schemas.enums import Method
+from unskew.schemas.enums import Method, Split
+from unskew.schemas.methods import RECIPES
 from unskew.schemas.params import ModelSpec, TrainParams
 from unskew.training import TRAINING_VERSION, train
 from workers.context import Context
@@ -27,7 +32,13 @@ from workers.context import Context
 
 @dataclass(frozen=True)
 class Wanted:
-    """One run. `removed`: int64 training positions to drop; `attribute`: groups that a method may read."""
+    """One run.
+
+    Attributes:
+        removed: int64 training positions to drop.
+        attribute: known groups that the method may read.
+        discovered: the score set whose pseudo-groups an auto_* method reads; `score_key` must be that set's.
+    """
 
     method: Method
     seed: int
@@ -38,6 +49,7 @@ class Wanted:
     score_key: str = ""
     prune_set_id: int | None = None
     attribute: str | None = None
+    discovered: bool = False
     keep_checkpoint: bool = False
 
     @property
@@ -57,7 +69,7 @@ class Wanted:
             removed=self.removed,
             score_key=self.score_key,
             attribute=self.attribute or "",
-            version=TRAINING_VERSION,
+            version=TRAINING_VERSION + RECIPES[self.method].version - 1,
         )
 
 
@@ -81,7 +93,6 @@ def ensure(context: Context, wanted: Wanted) -> int:
             jobs.add_metrics(session, context.job_id, key, title, epoch, values)
         context.progress(epoch, wanted.train.epochs, f"epoch {epoch:.0f} of {wanted.train.epochs}")
 
-    in_training, in_validation = _groups(data, wanted.attribute)
     result = train(
         wanted.method,
         data,
@@ -89,13 +100,15 @@ def ensure(context: Context, wanted: Wanted) -> int:
         seed=wanted.seed,
         keep=None if wanted.removed is None else kept(len(data.train), wanted.removed),
         params=wanted.train,
-        train_groups=in_training,
-        validation_groups=in_validation,
+        base=_erm_state(context, wanted),
+        **_groups(context.store, data, wanted),
         on_epoch=on_epoch,
         should_stop=context.should_stop,
         state_path=context.scratch / key,
         device=context.device,
     )
+    if result.setting:
+        context.log(f"{title}: {result.setting}")
     checkpoint = None
     if wanted.keep_checkpoint:
         checkpoint = content_id(run=key, what=runs.CHECKPOINT)
@@ -187,18 +200,57 @@ def project_data(store: Store, project_id: int, attributes: tuple[str, ...] = ()
         return projects.data(store, session, projects.get(session, project_id), attributes=attributes)
 
 
-def _groups(data: Data, attribute: str | None) -> tuple[NDArray[np.int64] | None, NDArray[np.int64] | None]:
-    """Label-major groups of training and validation rows, numbered alike; None without an attribute."""
-    if attribute is None:
-        return None, None
-    values = groups.attribute_values(data.train.attributes[attribute], data.validation.attributes[attribute])
-    found = [
-        groups.from_attribute(
-            split.attributes[attribute], split.label, class_names=data.class_names, known_values=values
-        ).group
-        for split in (data.train, data.validation)
-    ]
-    return found[0], found[1]
+def _groups(store: Store, data: Data, wanted: Wanted) -> dict[str, Any]:
+    """The arguments of `train` about groups: only those that the method reads, label-major, numbered alike."""
+    recipe = RECIPES[wanted.method]
+    if wanted.discovered:
+        assert wanted.score_set_id is not None, "pseudo-groups come from a score set"
+        found = discovered_groups(store, wanted.score_set_id, with_training=recipe.reads_training_groups)
+        return {"train_groups": found[0], "validation_groups": found[1], "groups_per_class": 2, "discovered": True}
+    if wanted.attribute is None:
+        return {}
+    values = groups.attribute_values(
+        data.train.attributes[wanted.attribute], data.validation.attributes[wanted.attribute]
+    )
+
+    def grouped(split: SplitArrays) -> NDArray[np.int64]:
+        column = split.attributes[str(wanted.attribute)]
+        return groups.from_attribute(column, split.label, class_names=data.class_names, known_values=values).group
+
+    return {
+        "train_groups": grouped(data.train) if recipe.reads_training_groups else None,
+        "validation_groups": grouped(data.validation) if recipe.reads_validation_groups else None,
+        "groups_per_class": len(values),
+    }
+
+
+@lru_cache(maxsize=4)
+def discovered_groups(
+    store: Store, score_set_id: int, *, with_training: bool = True
+) -> tuple[NDArray[np.int64] | None, NDArray[np.int64]]:
+    """The pseudo-groups that a score set was made with, of validation, and carried over to training."""
+    with store.read() as session:
+        score_set = scores.get(session, score_set_id)
+        n_classes = len(projects.get(session, score_set.project_id).class_names)
+        train_label = projects.labels(session, score_set.project_id, Split.TRAIN)
+        row = session.get_one(tables.Attribution, score_set.attribution_id)
+    group = np.asarray(store.artifacts.load(scores.SCORES, score_set.artifact, "groups.npy"))
+    if not with_training:
+        return None, group
+    attribution = Attribution.load(store.artifacts.path(attributions.ATTRIBUTION, row.artifact))
+    return training_groups(attribution, group, train_label, n_classes), group
+
+
+def _erm_state(context: Context, wanted: Wanted) -> dict[str, torch.Tensor] | None:
+    """Weights of the ERM run of the same seed, for methods that start from it; trained and stored first if need be."""
+    if not RECIPES[wanted.method].refits_erm:
+        return None
+    erm = ensure(context, Wanted(Method.ERM, wanted.seed, wanted.model, wanted.train, keep_checkpoint=True))
+    with context.store.read() as session:
+        row = session.get_one(tables.Run, erm)
+    if row.checkpoint is None:
+        return None
+    return load_state(context.store.artifacts.path(runs.CHECKPOINT, row.checkpoint, runs.CHECKPOINT_FILE))
 
 
 def recipe_of(store: Store, project_id: int, run_ids: list[int] | None = None) -> tuple[ModelSpec, TrainParams]:

@@ -226,6 +226,9 @@ def score(
     ] = None,
     pseudo: Annotated[bool, typer.Option("--pseudo", help="Pseudo-groups from each class's first direction.")] = False,
     weight_rule: WeightRule = DEFAULT_WEIGHT_RULE,
+    class_: Annotated[
+        str | None, typer.Option("--class", help="Debias this class alone: only its groups weigh; then search for K*.")
+    ] = None,
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -238,7 +241,7 @@ def score(
         job = follow.run(
             store,
             JobKind.SCORE,
-            params.ScoreParams(group_set_id=chosen, weight_rule=weight_rule),
+            params.ScoreParams(group_set_id=chosen, weight_rule=weight_rule, label=class_number(made, class_)),
             made.id,
             quiet=as_json,
         )
@@ -255,21 +258,17 @@ def score(
         )
 
 
+def class_number(project: api.Project, name: str | None) -> int | None:
+    if name is None or name in project.class_names:
+        return None if name is None else project.class_names.index(name)
+    raise SettingsError(f"There is no class {name!r}.", fix=f"Classes: {', '.join(project.class_names)}.")
+
+
 def group_set_for(store: Store, project: str, attribute: str | None) -> int:
     """The project's group set from this attribute, or from each class's first direction; made if it is not there."""
     if attribute is not None:
-        wanted = api.GroupSetCreate(name=attribute, attribute=attribute)
-    else:
-        first = [d for d in direction_service.list_directions(store, project) if d.index == 0]
-        if not first:
-            raise ConflictError("There are no directions yet.", fix=f"First: unskew discover {project}")
-        wanted = api.GroupSetCreate(
-            name=f"pseudo-groups {first[0].id}-{first[-1].id}", direction_ids=[d.id for d in first]
-        )
-    for existing in group_service.list_group_sets(store, project):
-        if existing.name == wanted.name:
-            return existing.id
-    return group_service.create(store, project, wanted).id
+        return group_service.ready(store, project, api.GroupSetCreate(name=attribute, attribute=attribute))
+    return group_service.ready(store, project, group_service.from_first_directions(store, project))
 
 
 def prune(
@@ -311,10 +310,10 @@ def prune(
 
 def retrain(
     project: ProjectArgument,
-    methods: Annotated[str, typer.Option(help="Of erm, trak, auto_trak, random_k, subg.")] = "",
+    methods: Annotated[str, typer.Option(help="Of " + ", ".join(Method) + ".")] = "",
     seeds_: Annotated[str, typer.Option("--seeds")] = "3",
     prune_set: Annotated[int | None, typer.Option(help="[default: the newest]")] = None,
-    attribute: Annotated[str | None, typer.Option(help="Attribute known on training rows, for subg.")] = None,
+    attribute: Annotated[str | None, typer.Option(help="What methods with group labels read.")] = None,
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:

@@ -16,7 +16,7 @@ from unskew.schemas.report import FrozenDirection, FrozenFlips, FrozenPruning, F
 TILES = 10  # of each strip
 FLIPS = 20  # of each side
 SHOWN_DIRECTIONS = 2  # a class, beside those that a person named
-PREFERRED = (PruneRule.BEST, PruneRule.STAR, PruneRule.MANUAL)
+PREFERRED = (PruneRule.BEST, PruneRule.STAR, PruneRule.MANUAL, PruneRule.EXCLUDED)
 
 
 def freeze(store: Store, slug: str, wanted: api.ReportCreate) -> FrozenReport:

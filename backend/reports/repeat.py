@@ -10,8 +10,10 @@ from typing import Any
 
 from unskew.schemas import api
 from unskew.schemas.enums import DataKind, GroupSource, Method, PruneRule
+from unskew.schemas.methods import RECIPES
 from unskew.schemas.report import FrozenPruning
 
+BY_HAND = (Method.ERM, Method.TRAK, Method.AUTO_TRAK, Method.RANDOM_K, Method.SUBG, Method.EXCLUDE)  # loop commands
 PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "plotly")
 PLACES = ("source", "root", "name")  # where the data lay is nobody's business; its fingerprint says what it was
 
@@ -69,8 +71,10 @@ def commands(
     if directions:
         made.append(f"unskew discover {slug} --directions {directions[0].params['n_directions']}")
     for pruning, group_set in prunings:
+        if pruning.score_set.method is Method.LOSS_TRAK:
+            continue  # the battery makes its groups and scores
         made += _prune(slug, pruning, group_set, runs)
-    return [*made, f"unskew compare {slug}", f"unskew report {slug}"]
+    return [*made, *_battery(slug, project, runs), f"unskew compare {slug}", f"unskew report {slug}"]
 
 
 def _import(project: api.ProjectDetail) -> str:
@@ -119,6 +123,8 @@ def _prune(slug: str, pruning: FrozenPruning, group_set: api.GroupSet, runs: Seq
     made = [shlex.join(score)]
     if prune_set is None:
         return made
+    if prune_set.rule is PruneRule.EXCLUDED:
+        return [*made, f"unskew subpopulations {slug} --exclude CLASS:ATTRIBUTE=VALUE"]
     rule = ["unskew", "prune", slug, "--rule", prune_set.rule.value]
     rule += ["--k", str(prune_set.k)] if prune_set.rule is PruneRule.MANUAL else []
     if prune_set.rule is PruneRule.BEST and score_set.curve:
@@ -134,6 +140,18 @@ def _prune(slug: str, pruning: FrozenPruning, group_set: api.GroupSet, runs: Seq
         again = ["unskew", "retrain", slug, "--methods", ",".join(methods), "--seeds", _seeds(r.seed for r in own)]
         made.append(shlex.join(again + (["--attribute", str(group_set.attribute)] if subg else [])))
     return made
+
+
+def _battery(slug: str, project: api.ProjectDetail, runs: Sequence[api.Run]) -> list[str]:
+    """The methods that no prune set stands behind; what is stored already is not trained again."""
+    others = [run for run in runs if run.method not in BY_HAND]
+    if not others:
+        return []
+    names = ",".join(method.value for method in Method if any(run.method is method for run in others))
+    words = ["unskew", "battery", slug, "--methods", names, "--seeds", _seeds(run.seed for run in others)]
+    if project.attributes and any(RECIPES[run.method].labels_used != "none" for run in others):
+        words += ["--attribute", project.attributes[0]]
+    return [shlex.join(words)]
 
 
 def _groups(group_set: api.GroupSet) -> list[str]:

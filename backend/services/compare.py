@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 from sqlalchemy.orm import Session
 
 from backend.services import search
@@ -16,14 +17,15 @@ from backend.services.views import View, view
 from backend.store import groups, projects, prunes, runs, scores, tables
 from backend.store.db import Store
 from unskew.groups import counts
+from unskew.pruning import balancing_drops
 from unskew.schemas import api
 from unskew.schemas.enums import Method, PruneRule, Split
 from unskew.schemas.methods import RECIPES
 
 FEW_EXAMPLES = 20  # of a group: below this its accuracy says little
 FEW_SEEDS = 3
-PREFERRED = (PruneRule.BEST, PruneRule.STAR, PruneRule.MANUAL)
-PRUNING = (Method.TRAK, Method.AUTO_TRAK)
+PREFERRED = (PruneRule.BEST, PruneRule.STAR, PruneRule.MANUAL, PruneRule.EXCLUDED)
+PRUNING = (Method.TRAK, Method.AUTO_TRAK, Method.LOSS_TRAK, Method.EXCLUDE)
 
 
 @dataclass
@@ -63,7 +65,14 @@ def compare(
             star=main.star if main else None,
             best_k=main.best_k if main else None,
             warnings=_warnings(session, seen, found),
+            balancing_would_drop=_balancing(seen),
         )
+
+
+def _balancing(seen: View) -> int | None:
+    if seen.train_counts is None:
+        return None
+    return balancing_drops(seen.train_counts, int(seen.train_counts.sum()))
 
 
 def choose(session: Session, project: tables.Project) -> Chosen:
@@ -80,8 +89,10 @@ def choose(session: Session, project: tables.Project) -> Chosen:
     for method in PRUNING:
         for prune_set in _by_preference(session, project):
             score_set = scores.get(session, prune_set.score_set_id)
-            own = [r for r in by_method[method] if r.score_set_id == score_set.id and r.removed == prune_set.k]
-            if own and score_set.method == method:
+            if prunes.method(session, prune_set) != method:
+                continue
+            own = _runs_of(session, by_method, method, prune_set, score_set)
+            if own:
                 picked[method], found.score_sets[method] = own, score_set
                 break
     settings = next((rows[-1].params for rows in picked.values()), None)
@@ -95,6 +106,8 @@ def choose(session: Session, project: tables.Project) -> Chosen:
         if settings is not None and not same:
             found.other_settings.append(method)
         same = same or [run for run in by_method[method] if run.params == by_method[method][-1].params]
+        if RECIPES[method].discovered:  # on the newest pseudo-groups
+            same = [run for run in same if run.score_set_id == same[-1].score_set_id]
         if method is not Method.RANDOM_K:
             found.methods.append((method, _by_seed(same)))
             continue
@@ -103,6 +116,23 @@ def choose(session: Session, project: tables.Project) -> Chosen:
             if at_k:
                 found.methods.append((method, _by_seed(at_k)))
     return found
+
+
+def _runs_of(
+    session: Session,
+    by_method: dict[Method, list[tables.Run]],
+    method: Method,
+    prune_set: tables.PruneSet,
+    score_set: tables.ScoreSet,
+) -> list[tables.Run]:
+    """The method's runs on a prune set; one that removes nothing is the ERM runs that were trained alike."""
+    if method is Method.EXCLUDE:
+        return [r for r in by_method[method] if r.prune_set_id == prune_set.id]
+    if prune_set.k:
+        return [r for r in by_method[method] if r.score_set_id == score_set.id and r.removed == prune_set.k]
+    attributed = session.get_one(tables.Attribution, score_set.attribution_id).run_ids
+    like = session.get_one(tables.Run, attributed[-1]).params
+    return [run for run in by_method[Method.ERM] if run.params == like]
 
 
 def _by_preference(session: Session, project: tables.Project) -> list[tables.PruneSet]:
@@ -126,7 +156,7 @@ def _result(seen: View, method: Method, found: list[tables.Run]) -> api.MethodRe
     summary = seen.summary(found)
     return api.MethodResult(
         method=method,
-        removed=found[0].removed,
+        removed=found[0].removed,  # 0 for a prune set that removes nothing: its runs are ERM's
         labels_used=RECIPES[method].labels_used,
         seeds=[run.seed for run in found],
         worst_group_accuracy=summary.worst_group_accuracy,
@@ -139,7 +169,13 @@ def _result(seen: View, method: Method, found: list[tables.Run]) -> api.MethodRe
             for g, accuracy in enumerate(summary.groups)
             if accuracy is not None
         ],
+        worst_group_sd=_sd([seen.measure(run).worst_group_accuracy for run in found]),
+        worst_group_bootstrap=seen.bootstrap(found),
     )
+
+
+def _sd(values: list[float]) -> float | None:
+    return float(np.std(values, ddof=1)) if len(values) > 1 else None
 
 
 def _seed(seen: View, run: tables.Run) -> dict[str, float | None]:

@@ -40,12 +40,12 @@ def get(store: Store, group_set_id: int) -> api.GroupSet:
 
 
 def create(store: Store, slug: str, wanted: api.GroupSetCreate) -> api.GroupSet:
-    """A new group set from exactly one source: directions (pseudo-groups), an attribute, or names for hand labels."""
-    given = [bool(wanted.direction_ids), wanted.attribute, bool(wanted.group_names), wanted.view_id]
+    """A new group set from one source: directions (pseudo-groups), attribute, view, loss, or names for hand labels."""
+    given = [bool(wanted.direction_ids), wanted.attribute, bool(wanted.group_names), wanted.view_id, wanted.by_loss]
     if sum(source not in (None, False) for source in given) != 1:
         raise SettingsError(
             "A group set has one source.",
-            fix="Give direction_ids, or an attribute, or a view_id, or group_names for hand labels.",
+            fix="Give direction_ids, or an attribute, or a view_id, or by_loss, or group_names for hand labels.",
         )
     with store.session() as session:
         project = project_store.get(session, slug)
@@ -55,6 +55,8 @@ def create(store: Store, slug: str, wanted: api.GroupSetCreate) -> api.GroupSet:
             row = _from_attribute(store, session, project, wanted.name, wanted.attribute)
         elif wanted.view_id is not None:
             row = _from_view(store, session, project, wanted.name, wanted.view_id)
+        elif wanted.by_loss:
+            row = _by_loss(store, session, project, wanted.name)
         else:
             row = _by_hand(store, session, project, wanted)
         return _body(store, session, project, row)
@@ -75,7 +77,23 @@ def delete(store: Store, group_set_id: int, *, force: bool = False) -> None:
         group_store.delete_group_set(session, group_set_id, force=force)
 
 
-# ---------------------------------------------------------------- the three sources
+def ready(store: Store, slug: str, wanted: api.GroupSetCreate) -> int:
+    """Number of the group set of that name, made now if there is none."""
+    for existing in list_group_sets(store, slug):
+        if existing.name == wanted.name:
+            return existing.id
+    return create(store, slug, wanted).id
+
+
+def from_first_directions(store: Store, slug: str) -> api.GroupSetCreate:
+    """Pseudo-groups from each class's first direction."""
+    first = [d for d in directions.list_directions(store, slug) if d.index == 0]
+    if not first:
+        raise ConflictError("There are no directions yet.", fix=f"First: unskew discover {slug}")
+    return api.GroupSetCreate(name=f"pseudo-groups {first[0].id}-{first[-1].id}", direction_ids=[d.id for d in first])
+
+
+# ---------------------------------------------------------------- the five sources
 def _from_directions(
     store: Store, session: Session, project: tables.Project, wanted: api.GroupSetCreate
 ) -> tables.GroupSet:
@@ -145,6 +163,19 @@ def _from_view(store: Store, session: Session, project: tables.Project, name: st
     suggestion = {place: int(place in inside) for place, c in enumerate(label.tolist()) if c in touched}
     members = _members(session, project, suggestion, _first_projection(store, session, project))
     return group_store.create(session, project, name, GroupSource.HAND, names, members)
+
+
+def _by_loss(store: Store, session: Session, project: tables.Project, name: str) -> tables.GroupSet:
+    """The control of every pseudo-group: no direction, only whether the attributed checkpoints are unsure on average.
+
+    Index 1 = mean cross-entropy above log 2, i.e. the (geometric) mean probability of the true class is below 1/2.
+    """
+    row = attribution_store.chosen(session, project.id, None)
+    loss = store.artifacts.load(attribution_store.ATTRIBUTION, row.artifact, "target_loss.npy")
+    suggestion = dict(enumerate((np.asarray(loss) > np.log(2)).astype(int).tolist()))
+    names = [[f"{class_name} · {side} loss" for side in ("low", "high")] for class_name in project.class_names]
+    members = _members(session, project, suggestion, dict(enumerate(np.asarray(loss, dtype=float).tolist())))
+    return group_store.create(session, project, name, GroupSource.PSEUDO, names, members)
 
 
 def _by_hand(store: Store, session: Session, project: tables.Project, wanted: api.GroupSetCreate) -> tables.GroupSet:

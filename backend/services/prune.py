@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
-from backend.services import downloads, examples, search
+from backend.services import downloads, examples, search, subpopulations
 from backend.store import artifacts, groups, pages, prunes, scores, tables
 from backend.store import projects as project_store
 from backend.store.db import Store
@@ -172,22 +172,28 @@ def _removed_by_class(
 
 # ---------------------------------------------------------------- prune sets
 def create_prune_set(store: Store, score_set_id: int, wanted: api.PruneCreate) -> api.PruneSet:
-    """Freeze the k rows with the lowest T; the same rule and K twice is the same prune set.
+    """Freeze the k rows with the lowest T, or those of subpopulations; the same rule and rows are the same prune set.
 
     Raises:
-        ConflictError: K* was not searched for yet. SettingsError: `k` does not go with the rule, or is out of range.
+        ConflictError: K* was not searched for yet. SettingsError: `k` or `subpopulations` do not go with the rule, or
+            name no rows.
     """
     with store.read() as session:
         row, project = _find(session, score_set_id)
-    order = _array(store, row, "order.npy")
-    k = _k(row, wanted, len(order))
-    removed = np.sort(np.asarray(order[:k])).astype(np.int64)
     label = examples.labels(store, project, Split.TRAIN)
-    number = artifacts.content_id(what=prunes.PRUNES, scores=row.key, k=k)
+    if wanted.rule is PruneRule.EXCLUDED:
+        removed = subpopulations.excluded(store, project, wanted.subpopulations)
+        k = len(removed)
+    else:
+        order = _array(store, row, "order.npy")
+        k = _k(row, wanted, len(order))
+        removed = np.sort(np.asarray(order[:k])).astype(np.int64)
+    digest = sha256(removed.astype("<i8").tobytes()).hexdigest()
+    number = artifacts.content_id(what=prunes.PRUNES, scores=row.key, k=k, digest=digest)
     if not store.artifacts.exists(prunes.PRUNES, number):
         store.artifacts.make(prunes.PRUNES, number, lambda folder: np.save(folder / REMOVED, removed))
     with store.session() as session:
-        found = prunes.find(session, row.id, wanted.rule, k)
+        found = prunes.find(session, row.id, wanted.rule, digest)
         if found is None:
             store.artifacts.write(session, prunes.PRUNES, number, lambda folder: np.save(folder / REMOVED, removed))
             found = tables.PruneSet(
@@ -196,7 +202,7 @@ def create_prune_set(store: Store, score_set_id: int, wanted: api.PruneCreate) -
                 rule=wanted.rule,
                 k=k,
                 name=wanted.name,
-                digest=sha256(removed.astype("<i8").tobytes()).hexdigest(),
+                digest=digest,
                 artifact=number,
                 removed_by_class=_by_class(label[removed], project),
             )
@@ -208,6 +214,8 @@ def create_prune_set(store: Store, score_set_id: int, wanted: api.PruneCreate) -
 
 
 def _k(row: tables.ScoreSet, wanted: api.PruneCreate, n: int) -> int:
+    if wanted.subpopulations:
+        raise SettingsError(f"Rule {wanted.rule.value} takes no subpopulations.", fix="Say rule excluded.")
     if wanted.rule is not PruneRule.MANUAL and wanted.k is not None:
         raise SettingsError(
             f"Rule {wanted.rule.value} finds K itself; got k = {wanted.k}.", fix="Leave k out, or say rule manual."
@@ -242,7 +250,7 @@ def _prune_set(session: Session, row: tables.PruneSet) -> api.PruneSet:
     return api.PruneSet(
         id=row.id,
         score_set_id=row.score_set_id,
-        method=Method(scores.get(session, row.score_set_id).method),
+        method=prunes.method(session, row),
         rule=PruneRule(row.rule),
         k=row.k,
         name=row.name,
@@ -282,7 +290,7 @@ def download(store: Store, prune_set_id: int, format: str = "csv") -> downloads.
             "rule": row.rule,
             "k": row.k,
             "digest": row.digest,
-            "method": score.method,
+            "method": Method.EXCLUDE if row.rule == PruneRule.EXCLUDED else score.method,
             "weight_rule": score.weight_rule,
             "group_set": {"id": group_set.id, "name": group_set.name, "version": score.group_set_version},
             "attribution": {"id": attribution.id, "runs": attribution.run_ids, "settings": attribution.params},

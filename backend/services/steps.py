@@ -9,14 +9,13 @@ from sqlalchemy.orm import Session
 from backend.store import attributions, groups, prunes, reports, runs, scores, tables
 from unskew.schemas import api
 from unskew.schemas.enums import DirectionState, Method, PruneRule, Verdict
-from unskew.schemas.methods import RECIPES
 
 
 def steps(session: Session, project: tables.Project, n_examples: int) -> list[api.Step]:
     """The nine steps of the loop for one project."""
     found = runs.list_runs(session, project.id)
     checkpoints = sum(run.method == Method.ERM and run.checkpoint is not None for run in found)
-    pruned = [run for run in found if RECIPES[Method(run.method)].prunes or RECIPES[Method(run.method)].subsamples]
+    pruned = [run for run in found if run.method != Method.ERM]
     frozen = len(reports.list_reports(session, project.id))
     return [
         _step("data", "Data", n_examples, f"{n_examples:,} examples, {len(project.class_names)} classes"),
@@ -50,6 +49,7 @@ def _scored(session: Session, project: tables.Project) -> api.Step:
     sets = prunes.list_prune_sets(session, project.id)
     if sets:
         words = {PruneRule.STAR: "the star", PruneRule.BEST: "K*", PruneRule.MANUAL: "by hand"}
+        words[PruneRule.EXCLUDED] = "subpopulations"
         return _step("prune", "Score & prune", True, f"K = {sets[0].k:,} ({words[PruneRule(sets[0].rule)]})")
     scored = scores.list_score_sets(session, project.id)
     return api.Step(

@@ -17,6 +17,7 @@ from unskew.errors import ConflictError, NotFoundError, SettingsError
 from unskew.evaluation import GroupMetrics
 from unskew.evaluation.seeds import SeedSummary, summarise
 from unskew.groups import attribute_values, counts, from_attribute
+from unskew.schemas.api import Interval
 from unskew.schemas.enums import Split
 
 
@@ -50,6 +51,11 @@ class View:
                 prediction, self.label, self.group, len(self.names), self.train_counts
             )
         return self._measured[run.id]
+
+    def bootstrap(self, found: Sequence[tables.Run]) -> Interval:
+        """Of the mean worst-group accuracy, over seeds and examples."""
+        right = [runs.predictions(self.store.artifacts, run, self.split).prediction == self.label for run in found]
+        return evaluation.worst_group_bootstrap(np.stack(right), self.group, len(self.names))
 
     def summary(self, found: Sequence[tables.Run]) -> SeedSummary:
         """One method over its seeds."""

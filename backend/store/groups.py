@@ -25,6 +25,7 @@ class Assignment:
         group: int64 (n_validation,), label-major; -1 = in no group.
         names: of all groups, position = number.
         by_hand: bool (n_validation,), whether a person labelled it.
+        from_directions: pseudo-groups are the sides of directions; else they were split by the loss alone.
     """
 
     group: NDArray[np.int64]
@@ -33,6 +34,7 @@ class Assignment:
     version: int
     source: GroupSource
     by_hand: NDArray[np.bool_]
+    from_directions: bool = False
 
 
 def get(session: Session, group_set_id: int) -> tables.GroupSet:
@@ -127,7 +129,13 @@ def assignment(session: Session, group_set_id: int) -> Assignment:
     width = n_per_class(row)
     by_hand = np.array([r[2] for r in found], dtype=bool)
     return Assignment(
-        groups.number(label, index, width), group_names(row), width, row.version, GroupSource(row.source), by_hand
+        groups.number(label, index, width),
+        group_names(row),
+        width,
+        row.version,
+        GroupSource(row.source),
+        by_hand,
+        bool(row.direction_ids),
     )
 
 

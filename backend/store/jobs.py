@@ -38,6 +38,7 @@ PARAMS: dict[JobKind, type[params.Params]] = {
     JobKind.SCORE: params.ScoreParams,
     JobKind.SEARCH_K: params.SearchKParams,
     JobKind.RETRAIN: params.RetrainParams,
+    JobKind.BATTERY: params.BatteryParams,
 }
 
 

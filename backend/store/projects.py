@@ -166,6 +166,17 @@ def attribute(session: Session, project_id: int, split: Split, name: str) -> NDA
     return np.array([found or "" for found in session.scalars(query)], dtype=np.str_)
 
 
+def attribute_known(session: Session, project_id: int, split: Split, name: str) -> bool:
+    """Whether any example of the split has a value."""
+    value = tables.AttributeValue
+    query = (
+        select(value.example_id)
+        .join(tables.Example, tables.Example.id == value.example_id)
+        .where(value.project_id == project_id, value.name == name, tables.Example.split == split)
+    )
+    return session.scalar(query.limit(1)) is not None
+
+
 def data(store: Store, session: Session, project: tables.Project, *, attributes: Iterable[str] = ()) -> Data:
     """What a trainer takes: memory-mapped inputs, labels, and only those attributes that are asked for."""
     from unskew.data import Data, SplitArrays

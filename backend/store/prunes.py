@@ -5,8 +5,9 @@ from __future__ import annotations
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from backend.store import tables
+from backend.store import scores, tables
 from unskew.errors import NotFoundError
+from unskew.schemas.enums import Method, PruneRule
 
 PRUNES = "prunes"
 
@@ -18,9 +19,17 @@ def get(session: Session, prune_set_id: int) -> tables.PruneSet:
     return row
 
 
-def find(session: Session, score_set_id: int, rule: str, k: int) -> tables.PruneSet | None:
+def find(session: Session, score_set_id: int, rule: str, digest: str) -> tables.PruneSet | None:
+    """The prune set by this rule with these very rows."""
     row = tables.PruneSet
-    return session.scalar(select(row).where(row.score_set_id == score_set_id, row.rule == rule, row.k == k))
+    return session.scalar(select(row).where(row.score_set_id == score_set_id, row.rule == rule, row.digest == digest))
+
+
+def method(session: Session, row: tables.PruneSet) -> Method:
+    """What training without these rows is called: it depends on the labels that the choice of rows rests on."""
+    if row.rule == PruneRule.EXCLUDED:
+        return Method.EXCLUDE
+    return Method(scores.get(session, row.score_set_id).method)
 
 
 def list_prune_sets(session: Session, project_id: int) -> list[tables.PruneSet]:

@@ -295,7 +295,7 @@ class PruneSet(Base):
     artifact: Mapped[str] = mapped_column(String(64))  # removed positions, int64, ascending
     removed_by_class: Mapped[list[Any]]
     created_at: Mapped[datetime] = mapped_column(default=now)
-    __table_args__ = (UniqueConstraint("score_set_id", "rule", "k"),)
+    __table_args__ = (UniqueConstraint("score_set_id", "rule", "digest"),)
 
 
 class Report(Base):

@@ -24,6 +24,7 @@ KIND_NAMES = {
     "score": "Score",
     "search_k": "Search K*",
     "retrain": "Retrain",
+    "battery": "Battery",
 }
 NEXT_SENTENCE = {
     "data": "import examples",

@@ -15,7 +15,7 @@ from frontend.components.shell import require_project
 from frontend.components.show import show
 from frontend.components.strip import strip
 from unskew.charts import format as fmt
-from unskew.charts.compare import confusion, dumbbell, label, league, league_table
+from unskew.charts.compare import by_labels, confusion, dumbbell, label, league, league_table
 from unskew.charts.removal import removal_curve
 from unskew.charts.theme import method_name
 from unskew.schemas.api import Comparison, MethodResult, ProjectDetail, Run
@@ -54,7 +54,11 @@ def page() -> None:
         _pair(project, comparison, grouping, split)
     if comparison.curve:
         chart = removal_curve(
-            comparison.curve, star=comparison.star, best_k=comparison.best_k, grouping=comparison.grouping
+            comparison.curve,
+            star=comparison.star,
+            best_k=comparison.best_k,
+            balancing=comparison.balancing_would_drop,
+            grouping=comparison.grouping,
         )
         show(chart, key="removal", title="Removal curve")
     with shown():
@@ -115,7 +119,7 @@ def _reveal(project: ProjectDetail) -> None:
 # ---------------------------------------------------------------- results
 def _headline(comparison: Comparison) -> None:
     erm = next((m for m in comparison.methods if m.method == Method.ERM), None)
-    others = [m for m in comparison.methods if m.method not in (Method.ERM, Method.RANDOM_K, Method.SUBG)]
+    others = [m for m in comparison.methods if m.method in (Method.TRAK, Method.AUTO_TRAK)]
     if erm is None or not others:
         return
     best = max(others, key=lambda m: m.worst_group_accuracy.value)
@@ -140,10 +144,14 @@ def _headline(comparison: Comparison) -> None:
 
 
 def _league(project: ProjectDetail, comparison: Comparison, grouping: Grouping) -> None:
-    ordered = sorted(comparison.methods, key=lambda m: m.worst_group_accuracy.value, reverse=True)
     st.subheader("Methods")
-    st.table(league_table(ordered), border="horizontal", hide_index=True, alt="Methods by worst-group accuracy")
-    st.caption("± is half the 95% t interval over seeds. Compare methods that read the same labels.")
+    ordered = by_labels(comparison.methods)
+    alt = "Methods by the labels that they read, then by worst-group accuracy"
+    st.table(league_table(ordered), border="horizontal", hide_index=True, alt=alt)
+    st.caption(
+        "Fewest labels first, inside by worst group. ± is half the 95% t interval over seeds, s.d. is over seeds; the "
+        "bootstrap interval is over seeds and examples. A remedy has to beat the controls that read no label."
+    )
     show(league(comparison.methods), key="league")
     asked = f"attribute={grouping.attribute}" if grouping.attribute else f"group_set={grouping.group_set}"
     argument = f'attribute="{grouping.attribute}"' if grouping.attribute else f"group_set={grouping.group_set}"

@@ -13,12 +13,14 @@ from frontend.components.code import code
 from frontend.components.messages import attempt, empty, show_problem, shown
 from frontend.components.shell import KIND_NAMES, pending_toast, progress_text, share_done
 from frontend.components.show import show
+from frontend.views.battery import battery
 from frontend.views.prune import prune_set_name
 from unskew.charts import format as fmt
 from unskew.charts.theme import method_name
 from unskew.charts.training import curves
 from unskew.schemas.api import Job, ProjectDetail, PruneSet
 from unskew.schemas.enums import JobKind, JobStatus, Method
+from unskew.schemas.methods import RECIPES
 from unskew.schemas.params import RetrainParams
 
 BADGES = {
@@ -38,6 +40,7 @@ def page() -> None:
     if isinstance(project, ProjectDetail):
         with shown():
             _retrain(project)
+            battery(project)
     slug = project.slug if isinstance(project, ProjectDetail) else None
     st.fragment(_list, run_every=2)(slug)
 
@@ -68,21 +71,23 @@ def _retrain_form(project: ProjectDetail, prune_sets: list[PruneSet]) -> None:
         )
         attribute = None
         if project.attributes:
-            attribute = st.selectbox("Attribute that SUBG balances", project.attributes, key="r_attribute", width=220)
+            attribute = st.selectbox(
+                "Attribute for methods with labels", project.attributes, key="r_attribute", width=260
+            )
         seeds = actions.seeds_input("Seeds", key="r_seeds", default=3)
     pruned = [by_id[chosen].method] if chosen in by_id else []
-    options = [Method.ERM, *pruned, *([Method.RANDOM_K] if pruned else []), *([Method.SUBG] if attribute else [])]
+    default = [Method.ERM, *pruned, *([Method.RANDOM_K] if pruned else []), *([Method.SUBG] if attribute else [])]
     methods = st.pills(
         "Methods",
-        options,
+        [*default, *_others(project, attribute)],
         selection_mode="multi",
-        default=options,
+        default=default,
         key=f"r_methods_{chosen}",
         format_func=method_name,
         help="ERM and the same K at random are the controls: without them a gain proves nothing.",
     )
     n = len(methods) * len(seeds)
-    missing = [method_name(m) for m in CONTROLS if m in options and m not in methods]
+    missing = [method_name(m) for m in CONTROLS if m in default and m not in methods]
     if missing:
         st.caption(f":material/warning: Without {' and '.join(missing)} there is nothing to compare with.")
     times = [r.seconds for r in api.runs(project.slug) if r.seconds > 0]
@@ -96,9 +101,21 @@ def _retrain_form(project: ProjectDetail, prune_sets: list[PruneSet]) -> None:
             methods=list(methods),
             seeds=seeds,
             prune_set_id=chosen,
-            group_attribute=attribute if Method.SUBG in methods else None,
+            group_attribute=attribute if any(RECIPES[m].labels_used != "none" for m in methods) else None,
         )
         actions.start(project.slug, JobKind.RETRAIN, params)
+
+
+def _others(project: ProjectDetail, attribute: str | None) -> list[Method]:
+    """Methods that need no prune set: those that the project has labels, or pseudo-groups with scores, for."""
+    scored = any(s.method == Method.AUTO_TRAK for s in api.score_sets(project.slug))
+    return [
+        method
+        for method, recipe in RECIPES.items()
+        if not recipe.prunes
+        and method not in (Method.ERM, Method.SUBG)
+        and (scored if recipe.discovered else recipe.labels_used == "none" or attribute is not None)
+    ]
 
 
 # ---------------------------------------------------------------- list

@@ -12,6 +12,7 @@ from frontend.components.messages import attempt, empty, shown
 from frontend.components.shell import require_project
 from frontend.components.show import show
 from frontend.components.strip import strip
+from frontend.views import subpopulations
 from unskew.charts import format as fmt
 from unskew.charts.removal import removal_curve
 from unskew.charts.scores import alignment
@@ -54,6 +55,7 @@ def page() -> None:
         st.warning("  \n".join(score.warnings), icon=":material/warning:")
     _weights(score)
     k = _cut(project, score)
+    subpopulations.section(project, score)
     _save(project, score, k)
     _search(project, score)
     _saved(project, score)
@@ -86,8 +88,17 @@ def _score_form(project: ProjectDetail, sets: list[GroupSet]) -> None:
     with st.form("score_form", border=False):
         group_set = st.selectbox("Group set", list(names), key="s_group_set", format_func=lambda i: names[i])
         rule = st.selectbox("Weight of a group", list(RULES), key="s_rule", format_func=lambda r: RULES[r])
+        label = st.selectbox(
+            "Debias",
+            [None, *range(len(project.class_names))],
+            key="s_label",
+            format_func=lambda c: "all classes" if c is None else f"{project.class_names[c]} alone",
+            help="One class alone: only its groups weigh. T < 0 then removes too many; search for K*.",
+        )
         if st.form_submit_button("Score", key="s_go", type="primary", icon=":material/calculate:"):
-            actions.start(project.slug, JobKind.SCORE, ScoreParams(group_set_id=group_set, weight_rule=rule))
+            actions.start(
+                project.slug, JobKind.SCORE, ScoreParams(group_set_id=group_set, weight_rule=rule, label=label)
+            )
 
 
 def _weights(score: ScoreSet) -> None:
@@ -216,7 +227,13 @@ def _search(project: ProjectDetail, score: ScoreSet) -> None:
     with st.container(border=True, key="search_box"):
         st.markdown("**K\\* on validation**")
         if score.curve:
-            chart = removal_curve(score.curve, star=score.star, best_k=score.best_k, grouping=score.group_set_name)
+            chart = removal_curve(
+                score.curve,
+                star=score.star,
+                best_k=score.best_k,
+                balancing=score.balancing_would_drop,
+                grouping=score.group_set_name,
+            )
             show(chart, key="search_curve")
         with st.container(horizontal=True, vertical_alignment="bottom"):
             seeds = st.number_input("Seeds", 1, 20, 3, key="search_seeds", width=110)
@@ -245,7 +262,10 @@ def _saved(project: ProjectDetail, score: ScoreSet) -> None:
     for prune_set in saved:
         with st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"ps_{prune_set.id}"):
             st.markdown(f"**{prune_set_name(prune_set)}**", width="content")
-            st.badge({"star": "star", "best": "K*", "manual": "by hand"}[prune_set.rule], color="blue")
+            st.badge(
+                {"star": "star", "best": "K*", "manual": "by hand", "excluded": "subpopulations"}[prune_set.rule],
+                color="blue",
+            )
             st.caption(f"{fmt.ago(prune_set.created_at)} · {prune_set.digest[:12]}", width="content")
             for kind in ("csv", "json", "npy"):
                 url = f"{API}/prune-sets/{prune_set.id}/download?format={kind}"

@@ -71,6 +71,11 @@ def test_own_data_and_own_model_from_import_to_report(shell: Shell, digits_manif
     shell.json("retrain", "my-digits", "--seeds", "2", "--attribute", "border")
     compared = shell.json("compare", "my-digits", "--attribute", "border")
     assert {m["method"] for m in compared["methods"]} == {"erm", "auto_trak", "random_k", "subg"}
+    league = shell.json("battery", "my-digits", "--methods", "suby,auto_dfr", "--seeds", "1", "--search-seeds", "1")
+    assert {"suby", "auto_dfr", "refit", "loss_trak", "erm"} <= {row["method"] for row in league}
+    assert all(0 <= row["worst_group_accuracy"] <= row["balanced_accuracy"] <= 1 for row in league)
+    frozen = shell.json("subpopulations", "my-digits", "--exclude", "low:border=dark")
+    assert (frozen["method"], frozen["rule"]) == ("exclude", "excluded") and 0 < frozen["k"] < 160
     page = shell.folder / "report.html"
     shell.json("report", "my-digits", "--output", str(page))
     assert "My digits" in page.read_text()

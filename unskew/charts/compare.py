@@ -12,6 +12,7 @@ from unskew.charts import format as fmt
 from unskew.charts.base import GRID, LINE, Chart, error_bar, figure
 from unskew.charts.theme import GREY, RED, method_colour, method_name
 from unskew.schemas.api import Confusion, GroupAccuracy, Interval, MethodResult
+from unskew.schemas.methods import LABELS, RECIPES
 
 OFFSET = 0.16  # rows: before above, after below, so that whiskers and arrows do not lie on each other
 
@@ -54,20 +55,31 @@ def label(method: MethodResult) -> str:
     return method_name(method.method) + (f", K = {fmt.count(method.removed)}" if method.removed else "")
 
 
+def by_labels(methods: Sequence[MethodResult]) -> list[MethodResult]:
+    """By the labels that they read, fewest first; inside, the best worst-group accuracy first."""
+    return sorted(methods, key=lambda m: (LABELS.index(m.labels_used), -m.worst_group_accuracy.value))
+
+
 def league_table(methods: Sequence[MethodResult]) -> pd.DataFrame:
     """One row a method: shares with the half width of their interval, in the order given."""
     return pd.DataFrame(
         {
-            "Method": [method_name(m.method) for m in methods],
-            "Dropped": [fmt.count(m.removed) if m.removed else "–" for m in methods],
             "Labels it reads": [m.labels_used for m in methods],
+            "Method": [method_name(m.method) + (" (control)" if RECIPES[m.method].control else "") for m in methods],
+            "Dropped": [fmt.count(m.removed) if m.removed else "–" for m in methods],
             "Worst group": [fmt.over_seeds(m.worst_group_accuracy) for m in methods],
+            "s.d.": ["–" if m.worst_group_sd is None else f"{100 * m.worst_group_sd:.1f}" for m in methods],
+            "95% bootstrap": [_range(m.worst_group_bootstrap) for m in methods],
             "Balanced": [fmt.over_seeds(m.balanced_accuracy) for m in methods],
             "Average": [fmt.over_seeds(m.average_accuracy) for m in methods],
             "Average, weighted as in training": [_known(m.adjusted_average_accuracy) for m in methods],
             "Seeds": [", ".join(str(s) for s in m.seeds) for m in methods],
         }
     )
+
+
+def _range(value: Interval | None) -> str:
+    return "–" if value is None else f"{100 * value.low:.1f}–{100 * value.high:.1f}%"
 
 
 def _known(value: Interval | None) -> str:

@@ -16,9 +16,19 @@ from unskew.schemas.api import CurveRow
 
 
 def removal_curve(
-    rows: Sequence[CurveRow], *, star: int | None = None, best_k: int | None = None, grouping: str = ""
+    rows: Sequence[CurveRow],
+    *,
+    star: int | None = None,
+    best_k: int | None = None,
+    balancing: int | None = None,
+    grouping: str = "",
 ) -> Chart:
-    """Mean over seeds with its band by method; star, K*, the random control, and the level of ERM."""
+    """Mean over seeds with its band by method; star, K*, random control, the level of ERM, what balancing would drop.
+
+    Args:
+        balancing: rows that subsampling every group to the smallest would drop; an arrow at the edge where it is beyond
+            the curve.
+    """
     fig = figure(x="K, training examples dropped", y="worst-group accuracy", height=320, percent_y=True)
     lines: dict[str, list[CurveRow]] = defaultdict(list)
     for row in sorted(rows, key=lambda r: r.k):
@@ -41,6 +51,8 @@ def removal_curve(
     if main is not None:
         _add_marker(fig, lines[main], star, "star", f"star: T < 0 (K = {fmt.count(star or 0)})", 15)
         _add_marker(fig, lines[main], best_k, "diamond", f"K* on validation ({fmt.count(best_k or 0)})", 12)
+    if balancing is not None and rows:
+        _add_balancing(fig, balancing, max(r.k for r in rows))
     table = pd.DataFrame(
         {
             "method": [method_name(r.method) for r in rows],
@@ -120,6 +132,15 @@ def _add_marker(fig: go.Figure, points: Sequence[CurveRow], k: int | None, symbo
             hovertemplate=name + ": %{y:.1%}<extra></extra>",
         )
     )
+
+
+def _add_balancing(fig: go.Figure, balancing: int, last: int) -> None:
+    """A line where balancing would stop; far beyond the curve it would squeeze it, so that only words stand there."""
+    words = f"balancing would drop {fmt.count(balancing)}"
+    if balancing <= 1.5 * last:
+        fig.add_vline(x=balancing, line={"color": GREY, "width": 1.5, "dash": "dash"}, annotation_text=words)
+        return
+    fig.add_annotation(text=f"{words} →", xref="paper", yref="paper", x=1, y=0.02, showarrow=False, xanchor="right")
 
 
 def at(points: Sequence[CurveRow], k: int) -> float:

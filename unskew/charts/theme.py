@@ -7,6 +7,9 @@ stands beside it.
 
 from __future__ import annotations
 
+from unskew.schemas.enums import Method
+from unskew.schemas.methods import RECIPES
+
 GROUP_COLOURS: tuple[str, ...] = (
     "#1479BD",  # blue
     "#C77800",  # orange
@@ -32,13 +35,12 @@ METHOD_COLOURS: dict[str, str] = {
     "auto_trak": GREEN,
     "random_k": PURPLE,
     "subg": ORANGE,
-}
-METHOD_NAMES: dict[str, str] = {
-    "erm": "ERM",
-    "trak": "TRAK",
-    "auto_trak": "Auto-TRAK",
-    "random_k": "Random K",
-    "subg": "SUBG",
+    "auto_subg": GREEN,
+    "auto_rwg": GREEN,
+    "auto_group_dro": GREEN,
+    "auto_dfr": GREEN,
+    "loss_trak": PURPLE,
+    "refit": PURPLE,
 }
 
 
@@ -53,4 +55,4 @@ def method_colour(method: str) -> str:
 
 def method_name(method: str) -> str:
     """The method as people write it."""
-    return METHOD_NAMES.get(method, method.replace("_", " "))
+    return RECIPES[Method(method)].title if method in list(Method) else method.replace("_", " ")

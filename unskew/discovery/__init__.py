@@ -8,6 +8,7 @@ from unskew.discovery.evidence import evidence, majority_right
 from unskew.discovery.principal import directions_pca
 from unskew.discovery.properties import image_properties
 from unskew.discovery.pseudo import pseudo_groups
+from unskew.discovery.training import training_groups
 
 __all__ = [
     "ClassDirections",
@@ -21,4 +22,5 @@ __all__ = [
     "likeness",
     "majority_right",
     "pseudo_groups",
+    "training_groups",
 ]

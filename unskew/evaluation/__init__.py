@@ -1,6 +1,7 @@
 """Evaluation: predictions in, group metrics, intervals and comparisons out. numpy (and scipy.special) only."""
 
 from unskew.evaluation.agreement import kappa, more_needed
+from unskew.evaluation.bootstrap import worst_group_bootstrap
 from unskew.evaluation.fidelity import lds
 from unskew.evaluation.intervals import auroc, mcnemar, mean_interval, newcombe, wilson
 from unskew.evaluation.metrics import GroupMetrics, Predictions, group_metrics, mean_by_group
@@ -18,4 +19,5 @@ __all__ = [
     "more_needed",
     "newcombe",
     "wilson",
+    "worst_group_bootstrap",
 ]

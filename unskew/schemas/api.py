@@ -310,13 +310,14 @@ class DirectionPatch(Body):
 
 # ---------------------------------------------------------------- groups and labels
 class GroupSetCreate(Body):
-    """From directions (pseudo-groups, one direction a class), from an attribute, or empty for hand labels."""
+    """From directions (pseudo-groups, one a class), an attribute, the loss (a control), or empty for hand labels."""
 
     name: str = Field(min_length=1, max_length=100)
     direction_ids: list[int] = []
     attribute: str | None = None
     group_names: list[str] = []  # for source hand: names offered inside every class
     view_id: int | None = None  # groups = outside and inside a saved view, in the classes that it touches
+    by_loss: bool = False  # two groups a class: probability of the true class above 1/2, or not
 
 
 class Group(Body):
@@ -440,9 +441,26 @@ class ScoreSet(Body):
     created_at: datetime
 
 
+class SubpopulationKey(Body):
+    """Training examples of one class with one attribute value."""
+
+    label: int = Field(ge=0)
+    attribute: str
+    value: str
+
+
+class Subpopulation(SubpopulationKey):
+    name: str  # "0-4 · background = brick"
+    mean: Interval  # of T, 95 % t interval; n = examples
+    below_zero: float  # share with T < 0
+    standard_errors: float  # from the mean of its class, against random subsets as large
+    examples: list[Example] = []  # a random sample
+
+
 class PruneCreate(Body):
     rule: PruneRule
     k: int | None = None  # only with rule manual
+    subpopulations: list[SubpopulationKey] = []  # only with rule excluded
     name: str = ""
 
 
@@ -479,6 +497,34 @@ class MethodResult(Body):
     adjusted_average_accuracy: Interval | None  # None: the groups' training counts are not known
     per_seed: list[dict[str, float | None]]
     groups: list[GroupAccuracy]
+    worst_group_sd: float | None = None  # over seeds; None with fewer than two
+    worst_group_bootstrap: Interval | None = None  # 95 %, over seeds and examples at once
+
+
+class BatteryPlan(Body):
+    """What a battery would run, before it starts."""
+
+    methods: list[Method]
+    left_out: dict[Method, str]  # method → why
+    attribute: str | None  # that methods with group labels read
+    seeds: list[int]
+    n_searches: int  # trainings to find K*
+    n_runs: int  # all trainings; those that are stored already are not repeated
+    erm_trainings: float  # the same work in trainings of ERM
+    seconds: float | None  # a guess; None before the first ERM run
+
+
+class LeagueRow(Body):
+    """One method and seed of a battery on the test split."""
+
+    method: Method
+    seed: int
+    labels_used: str
+    removed: int
+    worst_group_accuracy: float
+    balanced_accuracy: float
+    average_accuracy: float
+    adjusted_average_accuracy: float | None
 
 
 class Comparison(Body):
@@ -489,6 +535,7 @@ class Comparison(Body):
     star: int | None
     best_k: int | None
     warnings: list[str]
+    balancing_would_drop: int | None = None  # rows that subsampling to equal groups would drop
 
 
 class Flips(Body):

@@ -42,6 +42,21 @@ class Method(StrEnum):
     AUTO_TRAK = "auto_trak"  # pruning by T over pseudo-groups; reads no group label anywhere
     RANDOM_K = "random_k"  # control: as many random rows
     SUBG = "subg"  # subsample every training group to the smallest
+    SUBY = "suby"  # the same by class
+    RWG = "rwg"  # draw every training group equally often
+    RWY = "rwy"  # the same by class
+    GROUP_DRO = "group_dro"  # weigh training groups by how badly they do
+    LISA = "lisa"  # mix images within a class across attributes, and the reverse
+    JTT = "jtt"  # train twice, repeating what the first model got wrong
+    DFR = "dfr"  # last layer fitted anew on group-balanced validation examples
+    AFR = "afr"  # last layer fitted anew on held-out training rows, weighted by how unsure the model is of them
+    AUTO_SUBG = "auto_subg"  # auto_*: the method on discovered groups; reads no group label anywhere
+    AUTO_RWG = "auto_rwg"
+    AUTO_GROUP_DRO = "auto_group_dro"
+    AUTO_DFR = "auto_dfr"
+    LOSS_TRAK = "loss_trak"  # control: pruning by T over groups split by the loss alone, without a direction
+    EXCLUDE = "exclude"  # the rows of subpopulations that a person chose
+    REFIT = "refit"  # control: last layer fitted anew on all validation examples, without groups
 
 
 class Engine(StrEnum):
@@ -100,6 +115,7 @@ class JobKind(StrEnum):
     SCORE = "score"
     SEARCH_K = "search_k"
     RETRAIN = "retrain"
+    BATTERY = "battery"
 
 
 class JobStatus(StrEnum):
@@ -114,6 +130,7 @@ class PruneRule(StrEnum):
     STAR = "star"  # K = #{T < 0}
     BEST = "best"  # K*, best on validation
     MANUAL = "manual"  # K chosen by a person
+    EXCLUDED = "excluded"  # subpopulations chosen by a person
 
 
 class LabelOrder(StrEnum):

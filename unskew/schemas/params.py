@@ -82,6 +82,26 @@ class TrainParams(Params):
     schedule: Literal["onecycle", "constant"] = "onecycle"
 
 
+class TuningParams(Params):
+    """What competes within one method; the best on validation wins. Sources: docs/method.md, Methods."""
+
+    subsample_lengths: tuple[float, ...] = (0.25, 0.5, 1.0)  # of ERM's steps, for suby and subg: a small set overfits
+    lengths: tuple[float, ...] = (0.25, 1.0)  # of ERM's steps, for rwy, rwg, group_dro and lisa
+    strong_weight_decay: float = Field(1.0, ge=0)  # competes with the run's own for rwy, rwg, group_dro and lisa
+    dro_step_sizes: tuple[float, ...] = (0.01, 0.1)  # η of group_dro
+    lisa_same_label: float = Field(0.5, ge=0, le=1)  # share of batches mixed within a label across attributes
+    lisa_beta: float = Field(2.0, gt=0)  # mixing shares are drawn from Beta(b, b)
+    jtt_first: tuple[float, ...] = (0.1, 0.25)  # epochs of the first model, as a share of the run's
+    jtt_upweights: tuple[int, ...] = (4, 20)  # how often an error of the first model is repeated
+    dfr_c: tuple[float, ...] = (1.0, 0.7, 0.3, 0.1, 0.07, 0.03, 0.01)  # inverse strengths of the L1 penalty
+    dfr_draws: int = Field(20, ge=1)  # group-balanced subsets that are averaged
+    afr_share: float = Field(0.8, gt=0, lt=1)  # of the rows, for the first stage
+    afr_gammas: tuple[float, ...] = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0)  # 0 = every row alike
+    afr_penalties: tuple[float, ...] = (0.0, 0.001, 0.1)  # of the distance from the first stage's last layer
+    afr_learning_rate: float = Field(0.02, gt=0)
+    afr_steps: int = Field(1000, ge=1)
+
+
 class ImportParams(Params):
     """Where examples come from and how they are read."""
 
@@ -156,6 +176,7 @@ class ScoreParams(Params):
     group_set_id: int
     attribution_id: int | None = None
     weight_rule: WeightRule = WeightRule.LOSS
+    label: int | None = Field(None, ge=0)  # debias one class: only its groups weigh, and K* is searched on them alone
 
 
 class SearchKParams(Params):
@@ -169,9 +190,21 @@ class SearchKParams(Params):
 
 
 class RetrainParams(Params):
-    """methods × seeds. Pruning methods need a prune set; `subg` needs an attribute that is known on training rows."""
+    """methods × seeds. Pruning methods need a prune set, `auto_*` a score set of pseudo-groups (default: the newest),
+    methods that read group labels an attribute."""
 
     methods: list[Method] = Field(default=[Method.ERM, Method.TRAK, Method.RANDOM_K], min_length=1)
     seeds: list[int] = Field(default=[0, 1, 2], min_length=1)
     prune_set_id: int | None = None
     group_attribute: str | None = None
+    score_set_id: int | None = None
+
+
+class BatteryParams(Params):
+    """Every method against every other: scores, searches for K* and trainings, counted before they start."""
+
+    methods: list[Method] | None = None  # None: every method that the project has labels for
+    seeds: list[int] = Field(default=[0, 1, 2, 3, 4], min_length=1)
+    search_seeds: list[int] = Field(default=[0, 1, 2], min_length=1)  # of the searches for K*
+    group_attribute: str | None = None  # None: the project's first attribute, where there is one
+    group_set_id: int | None = None  # pseudo-groups of the auto methods; None: the newest of the project

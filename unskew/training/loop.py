@@ -1,4 +1,4 @@
-"""The one training loop: fixed rows, fixed length, resumable at the end of an epoch.
+"""The one training loop: fixed rows, fixed length, resumable at the end of an epoch; it may keep its best epoch.
 
 All randomness follows from (seed, epoch): the order of the rows and whatever the layers draw. So a run that was killed
 and goes on from its last saved epoch ends with the same bits as one that was not.
@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import nn
 
@@ -23,11 +22,22 @@ from unskew.models import preprocess
 from unskew.models.checkpoints import load_progress, save_progress
 from unskew.schemas.params import TrainParams
 from unskew.training.inputs import InputSource
+from unskew.training.objectives import CrossEntropy, Objective
 
 _SAVE_EVERY = 10.0  # seconds between two saved states
 _SHORTEST_CYCLE = 10  # steps; with fewer the one-cycle schedule has no rising phase, and at 5 it divides by zero
 
 Metrics = dict[str, float]
+Score = tuple[float, float]  # higher is better; the second breaks ties
+
+
+@dataclass
+class Best:
+    """The epoch that a run stops at: the best of those that were evaluated, the earlier one on a tie."""
+
+    epoch: int
+    score: Score
+    state: dict[str, torch.Tensor]
 
 
 @dataclass
@@ -36,7 +46,9 @@ class Fit:
 
     Attributes:
         identity: says which run a saved state belongs to; a state of another run is not used.
-        evaluate: called with the model every `evaluate_every` epochs and after the last one.
+        evaluate: called with the model every `evaluate_every` epochs and after the last one; with a score, `model` ends
+            as it was at the epoch with the best one.
+        chance: float64 (len(index),): rows are drawn with replacement; None = each once an epoch.
         on_epoch: called with (epochs done, metrics) at the same times.
         should_stop: asked before every batch.
     """
@@ -50,16 +62,19 @@ class Fit:
     params: TrainParams
     device: torch.device
     identity: str
-    evaluate: Callable[[nn.Module], Metrics]
+    evaluate: Callable[[nn.Module], tuple[Metrics, Score | None]]
     evaluate_every: int = 1
+    objective: Objective = field(default_factory=CrossEntropy)
+    chance: NDArray[np.float64] | None = None
     on_epoch: Callable[[int, Metrics], None] | None = None
     should_stop: Callable[[], bool] | None = None
     state_path: Path | None = None
     curves: list[tuple[int, Metrics]] = field(default_factory=list)
     seconds: float = 0.0
+    best: Best | None = None
 
     def run(self) -> None:
-        """Train `model` in place; `curves` and `seconds` hold the whole run, what was done before a restart included.
+        """Train `model` in place; `curves`, `seconds` and `best` hold the whole run, also what was before a restart.
 
         Raises:
             ModelError: the loss is no longer finite.
@@ -75,14 +90,23 @@ class Fit:
             loss = self._epoch(epoch, batches, target, optimizer, schedule)
             done = epoch + 1
             if done % self.evaluate_every == 0 or done == self.epochs:
-                metrics = {"train_loss": loss, **self.evaluate(self.model)}
+                measured, score = self.evaluate(self.model)
+                metrics = {"train_loss": loss, **measured}
                 self.curves.append((done, metrics))
+                self._keep_best(done, score)
                 if self.on_epoch is not None:
                     self.on_epoch(done, metrics)
             self.seconds = before + time.monotonic() - began
             if self.state_path is not None and (time.monotonic() - saved >= _SAVE_EVERY or done == self.epochs):
                 self._save(done, optimizer, schedule)
                 saved = time.monotonic()
+        if self.best is not None:
+            self.model.load_state_dict(self.best.state)
+
+    def _keep_best(self, epoch: int, score: Score | None) -> None:
+        if score is not None and (self.best is None or score > self.best.score):
+            state = {k: v.detach().to("cpu", copy=True) for k, v in self.model.state_dict().items()}
+            self.best = Best(epoch, score, state)
 
     def _epoch(
         self,
@@ -93,14 +117,14 @@ class Fit:
         schedule: torch.optim.lr_scheduler.LRScheduler,
     ) -> float:
         torch.manual_seed(epoch_seed(self.seed, epoch))  # what layers draw; the caller has forked the random state
-        order = self.index[np.random.default_rng([self.seed % 2**63, epoch]).permutation(len(self.index))]
+        order = self._order(np.random.default_rng([self.seed % 2**63, epoch]))
         total = torch.zeros((), device=self.device)
         for start, end in batches:
             if self.should_stop is not None and self.should_stop():
                 raise Stopped
             rows = order[start:end]
-            logits = self.model(preprocess(self.inputs.batch(rows)))  # (batch, n_classes)
-            loss = F.cross_entropy(logits, target[torch.from_numpy(rows).to(self.device)])
+            label = target[torch.from_numpy(rows).to(self.device)]
+            loss = self.objective.loss(self.model, preprocess(self.inputs.batch(rows)), label, rows)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
@@ -114,6 +138,10 @@ class Fit:
             )
         return mean
 
+    def _order(self, rng: np.random.Generator) -> NDArray[np.int64]:
+        n = len(self.index)
+        return self.index[rng.permutation(n) if self.chance is None else rng.choice(n, n, p=self.chance)]
+
     def _save(
         self, done: int, optimizer: torch.optim.Optimizer, schedule: torch.optim.lr_scheduler.LRScheduler
     ) -> None:
@@ -124,8 +152,10 @@ class Fit:
             "model": self.model.state_dict(),
             "optimizer": optimizer.state_dict(),
             "schedule": schedule.state_dict(),
+            "objective": self.objective.state(),
             "curves": self.curves,
             "seconds": self.seconds,
+            "best": None if self.best is None else [self.best.epoch, list(self.best.score), self.best.state],
         }
         save_progress(self.state_path, progress)
 
@@ -137,6 +167,10 @@ class Fit:
         self.model.load_state_dict(progress["model"])
         optimizer.load_state_dict(progress["optimizer"])
         schedule.load_state_dict(progress["schedule"])
+        self.objective.load(progress["objective"])
+        if progress["best"] is not None:
+            epoch, score, state = progress["best"]
+            self.best = Best(int(epoch), (float(score[0]), float(score[1])), state)
         self.curves = [(int(done), dict(metrics)) for done, metrics in progress["curves"]]
         self.seconds = float(progress["seconds"])
         return int(progress["epochs_done"])

@@ -18,6 +18,7 @@ MODULES: dict[JobKind, str] = {
     JobKind.SCORE: "score",
     JobKind.SEARCH_K: "search_k",
     JobKind.RETRAIN: "retrain",
+    JobKind.BATTERY: "battery",
 }
 
 

@@ -26,25 +26,63 @@ def plan(context: Context) -> list[Step]:
 
 
 def run(context: Context, step: Step) -> dict[str, Any]:
-    wanted = _wanted(context, Method(step["method"]), step["seed"])
-    return {f"run_{step['method']}_{step['seed']}": ensure(context, wanted)}
-
-
-def _wanted(context: Context, method: Method, seed: int) -> Wanted:
     params = context.params
-    assert isinstance(params, RetrainParams) and context.project_id is not None
-    if not RECIPES[method].prunes:
-        model, train = recipe_of(context.store, context.project_id)
-        attribute = params.group_attribute if RECIPES[method].subsamples else None
-        return Wanted(method, seed, model, train, attribute=attribute, keep_checkpoint=method is Method.ERM)
-    assert params.prune_set_id is not None, "the pipeline asked for one"
+    assert isinstance(params, RetrainParams)
+    method = Method(step["method"])
+    score_set_id = params.score_set_id
+    if RECIPES[method].discovered and score_set_id is None:
+        with context.store.read() as session:
+            score_set_id = scores.newest(session, context.project().id, Method.AUTO_TRAK).id
+    found = wanted(
+        context,
+        method,
+        step["seed"],
+        prune_set_id=params.prune_set_id,
+        score_set_id=score_set_id,
+        attribute=params.group_attribute,
+    )
+    return {f"run_{step['method']}_{step['seed']}": ensure(context, found)}
+
+
+def wanted(
+    context: Context,
+    method: Method,
+    seed: int,
+    *,
+    prune_set_id: int | None = None,
+    score_set_id: int | None = None,
+    attribute: str | None = None,
+) -> Wanted:
+    """The run of a method: on what a prune set leaves, on a score set's pseudo-groups, or on a known attribute.
+
+    Removing nothing is ERM, whatever the method: it is not trained twice.
+    """
+    recipe, project_id = RECIPES[method], context.project().id
+    if recipe.prunes:
+        assert prune_set_id is not None, "the pipeline asked for one"
+        return _pruned(context, method, seed, prune_set_id)
+    if recipe.discovered:
+        assert score_set_id is not None, "the pipeline asked for one"
+        with context.store.read() as session:
+            score_set = scores.get(session, score_set_id)
+            run_ids = session.get_one(tables.Attribution, score_set.attribution_id).run_ids
+        model, train = recipe_of(context.store, project_id, run_ids)
+        return Wanted(method, seed, model, train, score_set_id=score_set.id, score_key=score_set.key, discovered=True)
+    model, train = recipe_of(context.store, project_id)
+    known = attribute if recipe.reads_validation_groups else None
+    return Wanted(method, seed, model, train, attribute=known, keep_checkpoint=method is Method.ERM)
+
+
+def _pruned(context: Context, method: Method, seed: int, prune_set_id: int) -> Wanted:
     with context.store.read() as session:
-        prune_set = prunes.get(session, params.prune_set_id)
+        prune_set = prunes.get(session, prune_set_id)
         score_set = scores.get(session, prune_set.score_set_id)
         run_ids = session.get_one(tables.Attribution, score_set.attribution_id).run_ids
-    model, train = recipe_of(context.store, context.project_id, run_ids)
+    model, train = recipe_of(context.store, score_set.project_id, run_ids)
+    if prune_set.k == 0:
+        return Wanted(Method.ERM, seed, model, train, keep_checkpoint=True)
     if method is Method.RANDOM_K:
-        n_train = len(project_data(context.store, context.project_id).train)
+        n_train = len(project_data(context.store, score_set.project_id).train)
         return Wanted(
             method, seed, model, train, removed=random_removed(n_train, prune_set.k, seed), prune_set_id=prune_set.id
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from backend.store import attributions, groups, projects, scores, tables
 from backend.store.artifacts import content_id
 from unskew.attribution import Attribution
+from unskew.errors import SettingsError
 from unskew.evaluation import mean_by_group
 from unskew.groups import counts
 from unskew.pruning import group_weights, heuristic_k
@@ -33,6 +35,7 @@ def run(context: Context, step: Step) -> dict[str, Any]:
         row = attributions.chosen(session, context.project_id, params.attribution_id)
         given = groups.assignment(session, params.group_set_id)
         train_label = projects.labels(session, context.project_id, Split.TRAIN)
+    given = _of_class(given, params.label, context.project().class_names)
     digest = content_id(groups=given.group.tolist())
     key = content_id(attribution=row.key, group_set=params.group_set_id, groups=digest, rule=params.weight_rule)
     with context.store.read() as session:
@@ -57,7 +60,7 @@ def run(context: Context, step: Step) -> dict[str, Any]:
         group_set_id=params.group_set_id,
         group_set_version=given.version,
         key=key,
-        method=Method.AUTO_TRAK if given.source is GroupSource.PSEUDO else Method.TRAK,
+        method=_method(given),
         weight_rule=params.weight_rule,
         weights=[weight.model_dump(mode="json") for weight in shown],
         histogram=histogram(alignment, train_label, context.project().class_names).model_dump(mode="json"),
@@ -69,6 +72,25 @@ def run(context: Context, step: Step) -> dict[str, Any]:
         session.add(made)
         session.flush()
         return {"score_set_id": made.id}
+
+
+def _of_class(given: groups.Assignment, label: int | None, class_names: list[str]) -> groups.Assignment:
+    """The groups of one class only, where one class is to be debiased (the paper's ImageNet case)."""
+    if label is None:
+        return given
+    group = np.where(given.group // given.n_per_class == label, given.group, -1)
+    if label >= len(class_names) or not (group >= 0).any():
+        raise SettingsError(
+            f"Class {label} has no group in this set.", fix=f"Classes run from 0 to {len(class_names) - 1}."
+        )
+    return replace(given, group=group)
+
+
+def _method(given: groups.Assignment) -> Method:
+    """What pruning by these scores is called: it depends on the labels that the groups rest on."""
+    if given.source is not GroupSource.PSEUDO:
+        return Method.TRAK
+    return Method.AUTO_TRAK if given.from_directions else Method.LOSS_TRAK
 
 
 def _save(folder: Path, alignment: NDArray[np.float64], group: NDArray[np.int64]) -> None:

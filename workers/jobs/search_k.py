@@ -22,9 +22,8 @@ from workers.runs import Wanted, ensure, recipe_of
 def plan(context: Context) -> list[Step]:
     params = context.params
     assert isinstance(params, SearchKParams)
-    score_set, _ = _score_set(context)
-    n_train = len(context.store.artifacts.load(scores.SCORES, score_set.artifact, "alignment.npy"))
-    grid = sorted(set(params.grid) - {0}) if params.grid is not None else default_grid(score_set.star, n_train)
+    score_set, _ = score_set_of(context, params.score_set_id)
+    grid = sorted(set(params.grid) - {0}) if params.grid is not None else grid_of(context, score_set)
     steps: list[Step] = [_step(0, seed) for seed in params.seeds]
     steps += [_step(k, seed) for k in grid for seed in params.seeds]
     return [*steps, {"title": "choose K*", "choose": True}]
@@ -35,13 +34,23 @@ def _step(k: int, seed: int) -> Step:
 
 
 def run(context: Context, step: Step) -> dict[str, Any]:
+    params = context.params
+    assert isinstance(params, SearchKParams)
     if step.get("choose"):
-        return _choose(context)
-    return {f"run_{step['k']}_{step['seed']}": ensure(context, _wanted(context, step["k"], step["seed"]))}
+        return choose(context, params.score_set_id, _runs_by_k(context), params.seeds)
+    found = wanted(context, params.score_set_id, step["k"], step["seed"])
+    return {f"run_{step['k']}_{step['seed']}": ensure(context, found)}
 
 
-def _wanted(context: Context, k: int, seed: int) -> Wanted:
-    score_set, run_ids = _score_set(context)
+def grid_of(context: Context, score_set: tables.ScoreSet) -> list[int]:
+    """The default grid around a score set's star."""
+    n_train = len(context.store.artifacts.load(scores.SCORES, score_set.artifact, "alignment.npy"))
+    return default_grid(score_set.star, n_train)
+
+
+def wanted(context: Context, score_set_id: int, k: int, seed: int) -> Wanted:
+    """The run without the k lowest; ERM for k = 0."""
+    score_set, run_ids = score_set_of(context, score_set_id)
     model, train = recipe_of(context.store, score_set.project_id, run_ids)
     if k == 0:
         return Wanted(Method.ERM, seed, model, train, keep_checkpoint=True)
@@ -57,11 +66,9 @@ def _wanted(context: Context, k: int, seed: int) -> Wanted:
     )
 
 
-def _choose(context: Context) -> dict[str, Any]:
-    params = context.params
-    assert isinstance(params, SearchKParams)
-    score_set, _ = _score_set(context)
-    found = _runs_by_k(context)
+def choose(context: Context, score_set_id: int, found: dict[int, list[int]], seeds: list[int]) -> dict[str, Any]:
+    """K* from finished runs (K → run numbers); stored with the score set."""
+    score_set, _ = score_set_of(context, score_set_id)
     group = np.asarray(context.store.artifacts.load(scores.SCORES, score_set.artifact, "groups.npy"))
     with context.store.read() as session:
         label = projects.labels(session, score_set.project_id, Split.VALIDATION)
@@ -88,7 +95,7 @@ def _choose(context: Context) -> dict[str, Any]:
         row.best_k = best
         row.search = {
             "grid": sorted(found),
-            "seeds": params.seeds,
+            "seeds": seeds,
             "run_ids": {str(k): ids for k, ids in found.items()},
             "curve": curve,
         }
@@ -108,10 +115,8 @@ def _runs_by_k(context: Context) -> dict[int, list[int]]:
     return found
 
 
-def _score_set(context: Context) -> tuple[tables.ScoreSet, list[int]]:
+def score_set_of(context: Context, score_set_id: int) -> tuple[tables.ScoreSet, list[int]]:
     """The score set, and the runs whose attribution it rests on."""
-    params = context.params
-    assert isinstance(params, SearchKParams)
     with context.store.read() as session:
-        score_set = scores.get(session, params.score_set_id)
+        score_set = scores.get(session, score_set_id)
         return score_set, session.get_one(tables.Attribution, score_set.attribution_id).run_ids

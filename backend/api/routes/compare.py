@@ -8,12 +8,14 @@ from fastapi import APIRouter, Query
 
 from backend.api.deps import StoreDep
 from backend.api.rights import EDITOR, VIEWER
+from backend.services import battery as battery_service
 from backend.services import compare as compare_service
 from backend.services import confusion as confusion_service
 from backend.services import flips as flip_service
 from backend.services import reveals
 from unskew.schemas import api
 from unskew.schemas.enums import Split
+from unskew.schemas.params import BatteryParams
 
 router = APIRouter(prefix="/projects/{slug}", tags=["compare"])
 
@@ -61,3 +63,15 @@ def list_reveals(store: StoreDep, slug: str) -> list[api.TestReveal]:
 def reveal(store: StoreDep, slug: str, wanted: api.TestRevealCreate) -> api.TestReveal:
     """Write down that somebody looks at test now."""
     return reveals.reveal(store, slug, wanted)
+
+
+@router.post("/battery/plan", dependencies=[VIEWER])
+def battery_plan(store: StoreDep, slug: str, wanted: BatteryParams) -> api.BatteryPlan:
+    """What a battery would run: methods, trainings and a guess of the time. Starts nothing: that is a job `battery`."""
+    return battery_service.plan(store, slug, wanted)
+
+
+@router.get("/battery/league", dependencies=[VIEWER])
+def league(store: StoreDep, slug: str, split: Split = Split.TEST, attribute: str | None = None) -> list[api.LeagueRow]:
+    """One row a method and seed."""
+    return battery_service.league(compare_service.compare(store, slug, split=split, attribute=attribute))

@@ -9,7 +9,7 @@ from fastapi.responses import Response
 
 from backend.api.deps import StoreDep, attachment
 from backend.api.rights import EDITOR, VIEWER
-from backend.services import prune
+from backend.services import prune, subpopulations
 from unskew.schemas import api
 from unskew.schemas.enums import PreviewPart
 
@@ -38,6 +38,17 @@ def preview(
 ) -> api.PrunePreview:
     """What dropping the k lowest takes from each class, and examples around a place of the order."""
     return prune.preview(store, score_set_id, k=k, part=part, limit=limit)
+
+
+@router.get("/score-sets/{score_set_id}/subpopulations", dependencies=[VIEWER])
+def subpopulation_table(
+    store: StoreDep,
+    score_set_id: int,
+    samples: Annotated[int, Query(ge=0, le=48)] = 0,
+    seed: int = 0,
+) -> list[api.Subpopulation]:
+    """Mean T of every class × attribute value, the most harmful first, with random examples of each."""
+    return subpopulations.table(store, score_set_id, samples=samples, seed=seed)
 
 
 @router.post("/score-sets/{score_set_id}/prune-sets", status_code=201, dependencies=[EDITOR])

@@ -5,10 +5,10 @@ from __future__ import annotations
 import frontend_bodies as bodies
 import pytest
 
-from unskew.charts import compare, directions, removal, scores, training
+from unskew.charts import compare, directions, removal, scores, subpopulations, training
 from unskew.charts.base import Chart, centres
 from unskew.charts.theme import GREY, RED
-from unskew.schemas.api import CurvePoint
+from unskew.schemas.api import CurvePoint, Interval, Subpopulation
 from unskew.schemas.enums import Method
 
 
@@ -84,7 +84,7 @@ def test_league_puts_the_best_worst_group_first_in_its_table() -> None:
     erm = bodies.method_result(Method.ERM, {"a": 0.9, "b": 0.2})
     trak = bodies.method_result(Method.TRAK, {"a": 0.85, "b": 0.7}, removed=8)
     chart = compare.league([erm, trak])
-    assert list(chart.table["Method"]) == ["TRAK", "ERM"]
+    assert list(chart.table["Method"]) == ["TRAK", "ERM (control)"]
     assert "TRAK, K = 8 has the best worst-group accuracy, 70.0%" in chart.alt
 
 
@@ -117,3 +117,33 @@ def test_curves_keep_to_one_metric() -> None:
 
 def test_centres() -> None:
     assert centres([0, 1, 3]) == [0.5, 2.0]
+
+
+def test_league_goes_by_the_labels_that_are_read() -> None:
+    erm = bodies.method_result(Method.ERM, {"a": 0.9, "b": 0.2})
+    dfr = bodies.method_result(Method.DFR, {"a": 0.9, "b": 0.9}).model_copy(update={"labels_used": "validation groups"})
+    auto = bodies.method_result(Method.AUTO_TRAK, {"a": 0.8, "b": 0.7}, removed=4)
+    ordered = compare.by_labels([dfr, erm, auto])
+    assert [m.method for m in ordered] == [Method.AUTO_TRAK, Method.ERM, Method.DFR]
+    assert compare.league_table(ordered)["Method"].tolist() == ["Auto-TRAK", "ERM (control)", "DFR"]
+
+
+def test_what_balancing_would_drop_stands_on_the_curve_or_beside_it() -> None:
+    rows = [bodies.curve_row(0, 0.2), bodies.curve_row(8, 0.7)]
+    near, far = (removal.removal_curve(rows, star=8, best_k=8, balancing=n) for n in (10, 5000))
+    assert any(shape.x0 == 10 for shape in near.figure.layout.shapes)
+    assert not any(shape.x0 == 5000 for shape in far.figure.layout.shapes)
+    assert any("balancing would drop 5,000" in note.text for note in far.figure.layout.annotations)
+
+
+def test_subpopulations_show_harmful_ones_in_red_and_all_in_the_table() -> None:
+    def one(value: str, mean: float) -> Subpopulation:
+        inside = Interval(value=mean, low=mean - 1, high=mean + 1, n=30)
+        return Subpopulation(
+            label=0, attribute="hair", value=value, name=f"young · hair = {value}", mean=inside, below_zero=0.5,
+            standard_errors=mean,
+        )  # fmt: skip
+
+    chart = subpopulations.subpopulation_chart([one("grey", -4.0), one("dark", 2.0)])
+    assert chart.figure.data[0].marker.color[0] == RED != chart.figure.data[0].marker.color[1]
+    assert chart.table["n"].tolist() == [30, 30] and "grey harms the worst groups most" in chart.alt
