@@ -6,6 +6,7 @@ The process never imports torch.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request
@@ -13,6 +14,7 @@ from fastapi_offline import FastAPIOffline
 
 from backend.api import problems
 from backend.api.guard import LOOPBACK, Guard
+from backend.api.limits import BodyLimit
 from backend.api.rights import check_declared
 from backend.api.routes import (
     accounts,
@@ -36,8 +38,10 @@ from unskew.errors import NotFoundError
 from unskew.schemas import api
 
 PREFIX = "/api/v1"
+_ERROR = {"content": {problems.MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
 PROBLEM: dict[int | str, dict[str, Any]] = {
-    "4XX": {"model": api.Problem, "description": "What is wrong, where, and how to mend it."}
+    "4XX": _ERROR | {"description": "What is wrong, where, and how to mend it."},
+    "5XX": _ERROR | {"description": "The disk is full, the database is busy, or a bug of ours."},
 }
 
 
@@ -66,6 +70,7 @@ def create_app(
     app.state.store, app.state.local = store, local
     problems.install(app)
     app.add_middleware(Trail, store=store)
+    app.add_middleware(BodyLimit)
     app.add_middleware(Guard, store=store, hosts=hosts, local=local)
     app.include_router(_v1(), prefix=PREFIX, responses=PROBLEM)
     app.include_router(reports.shared)
@@ -74,7 +79,20 @@ def create_app(
     app.add_api_route("/api/{rest:path}", _no_such_route, methods=_METHODS, include_in_schema=False)
     if mounted is not None:
         app.mount("/", mounted)
+    app.openapi = _with_problem(app.openapi)  # type: ignore[method-assign]
     return app
+
+
+def _with_problem(openapi: Callable[[], dict[str, Any]]) -> Callable[[], dict[str, Any]]:
+    """The schema of every error, which FastAPI leaves out because no route returns one."""
+
+    def described() -> dict[str, Any]:
+        schema = openapi()
+        whole = api.Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+        schema["components"]["schemas"] |= whole.pop("$defs") | {"Problem": whole}
+        return schema
+
+    return described
 
 
 MODULES = (system, accounts, projects, examples, jobs, directions, groups, prune, compare, reports, views)

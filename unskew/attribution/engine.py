@@ -106,6 +106,9 @@ class Attribution:
         Raises:
             DataError: tau is not a finite matrix, or lengths differ.
         """
+        tau = np.asarray(tau)
+        if tau.dtype.kind not in "fiu":
+            raise DataError(f"tau holds {tau.dtype} values; they must be real numbers.", fix="Convert it to float32.")
         if tau.ndim != 2 or 0 in tau.shape:
             raise DataError(f"tau has shape {tau.shape}.", fix="Give a matrix (n_train, n_targets).")
         for start in range(0, len(tau), 4096):
@@ -122,6 +125,9 @@ class Attribution:
                 f"tau has {n} targets, target_loss {len(loss)}, target_prediction {prediction.shape[1]}.",
                 fix="Give one a target.",
             )
+        if not np.isfinite(loss).all():
+            first = int(np.argmin(np.isfinite(loss)))
+            raise DataError(f"target_loss is not finite at target {first}.", fix="Mend the losses first.")
         facts = {"n_checkpoints": len(prediction), **(diagnostics or {})}
         return cls(Matrix(tau.astype(np.float32, copy=False)), loss, prediction.astype(np.int64), facts)
 

@@ -60,7 +60,7 @@ def load(folder: Path, *, mmap: bool) -> tuple[Source, NDArray[np.float32], NDAr
             np.load(folder / "target_prediction.npy"),
             meta["diagnostics"],
         )
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
         raise StorageError(
             f"The attribution in {folder} cannot be read: {error}.", fix="Run the attribution again."
         ) from error

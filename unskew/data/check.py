@@ -197,7 +197,7 @@ def _validation_there(
     wanted = {s: share for s, share in shares.items() if not has[s] and share > 0}
     if sum(wanted.values()) >= 1:
         problems.add(
-            None, "validation_share", str(sum(wanted.values())), "validation_share + test_share must be below 1."
+            None, "validation_share", str(sum(wanted.values())), "The shares of validation and test must be below 1."
         )
         return split
     candidates = np.where(meant & (split == Split.TRAIN.value), label, -1)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from unskew.data.images import UnreadableImage, open_rgb
+from unskew.data.limits import MAX_IMAGE_BYTES
 from unskew.data.problems import Problems
 from unskew.data.rows import Rows
 from unskew.errors import Stopped
@@ -86,6 +87,8 @@ def _fault(full: str, real: str) -> tuple[str, str]:
         return "The path is not a file.", real
     if found.st_size == 0:
         return "The file is empty.", real
+    if found.st_size > MAX_IMAGE_BYTES:
+        return f"The file has {found.st_size:,} bytes; the limit is {MAX_IMAGE_BYTES:,}.", real
     if not os.access(full, os.R_OK):
         return "The file may not be read: permission denied.", real
     return "", real
@@ -183,4 +186,8 @@ def duplicate_warnings(
 
 def root_of(path: Path) -> Path:
     """A folder as given, made absolute, so that a stored project does not depend on the current folder."""
-    return Path(os.path.abspath(path.expanduser()))
+    try:
+        path = path.expanduser()
+    except RuntimeError:  # "~nobody": a folder may well be called so
+        pass
+    return Path(os.path.abspath(path))

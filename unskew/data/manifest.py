@@ -95,6 +95,9 @@ def _columns_there(header: list[str], kind: DataKind, params: ImportParams, prob
             if name not in header or name in (params.label_column, params.split_column):
                 message = f"The column {name!r} cannot be one of {setting}; found: {found}, label and split aside."
                 problems.add(1, name, found, message)
+    chosen = [*needed.values(), params.split_column]
+    for name in sorted({name for name in chosen if chosen.count(name) > 1}):
+        problems.add(1, name, found, f"The column {name!r} is named for two things: name different columns.")
     if params.split_column not in header and params.validation_share == 0:
         problems.add(
             1,

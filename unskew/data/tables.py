@@ -103,12 +103,16 @@ def _csv(file: Path, problems: Problems, delimiter: str) -> Table:
 
 
 def _parquet(file: Path) -> Table:
+    from pyarrow import DictionaryArray
     from pyarrow.parquet import ParquetFile
 
     with ParquetFile(file) as opened:  # one file, whatever its folder is called
-        size = sum(opened.metadata.row_group(i).total_byte_size for i in range(opened.metadata.num_row_groups))
-        if size > MAX_TABLE_BYTES:  # a few kilobytes of repeated values can unfold to terabytes
-            raise ValueError(f"it unfolds to {size:,} bytes, the limit is {MAX_TABLE_BYTES:,}")
+        unfolded = 0
+        for batch in opened.iter_batches(batch_size=64):  # a few kilobytes of repeated values can unfold to terabytes
+            for column in batch.columns:
+                unfolded += (column.dictionary_decode() if isinstance(column, DictionaryArray) else column).nbytes
+            if unfolded > MAX_TABLE_BYTES:
+                raise ValueError(f"its cells unfold to more than {MAX_TABLE_BYTES:,} bytes")
         table = opened.read()
     columns = [[_text(value) for value in column.to_pylist()] for column in table.columns]
     return Table(file, [str(n).strip() for n in table.column_names], list(range(1, table.num_rows + 1)), columns)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import pickle
 import tempfile
+import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,8 @@ def load_state(path: Path) -> dict[str, torch.Tensor]:
     if not path.is_file():
         raise ModelError(f"There is no checkpoint {str(path)!r}.", fix="Check the path.")
     how = "Save a state dict: torch.save(model.state_dict(), path), or safetensors."
+    if _is_compressed(path):  # a few kilobytes could unfold to terabytes
+        raise ModelError(f"{str(path)!r} is a compressed archive, which torch never writes; it is not opened.", fix=how)
     try:
         found: Any = (
             load_file(path)
@@ -125,6 +128,14 @@ def load_progress(path: Path) -> dict[str, Any] | None:
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, ValueError, KeyError):
         return None
     return found if isinstance(found, dict) else None
+
+
+def _is_compressed(path: Path) -> bool:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any(info.compress_type != zipfile.ZIP_STORED for info in archive.infolist())
+    except (zipfile.BadZipFile, OSError):
+        return False
 
 
 def _unwrapped(found: Any) -> dict[str, Any]:
