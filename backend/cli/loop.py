@@ -16,6 +16,7 @@ from backend.services import groups as group_service
 from backend.services import projects as project_service
 from backend.services import prune as prune_service
 from backend.services import reports as report_service
+from backend.store import jobs
 from backend.store.db import Store
 from unskew.errors import ConflictError, SettingsError
 from unskew.schemas import api, params
@@ -157,13 +158,14 @@ def attribute(
         int, typer.Option(help="Random directions on each side of a layer.")
     ] = params.AttributeParams().projection_in,
     damping: Annotated[
-        float, typer.Option(help="λ, times the mean of the diagonal of ΦᵀΦ.")
-    ] = params.AttributeParams().damping,
+        str, typer.Option(help="λ, times the mean of the diagonal of ΦᵀΦ; auto: chosen per checkpoint.")
+    ] = str(params.AttributeParams().damping),
     matrix: Annotated[
         str | None, typer.Option(help="A τ computed elsewhere instead: .npy, (n_train, n_validation), + = helps.")
     ] = None,
     target_loss: Annotated[str | None, typer.Option(help="With --matrix: .npy, (n_validation,) [nats].")] = None,
     target_prediction: Annotated[str | None, typer.Option(help="With --matrix: .npy, int64, one a target.")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Jobs that share the features; run as many `unskew worker`.")] = 1,
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -174,6 +176,8 @@ def attribute(
     with opened(data) as store:
         number = project_service.get(store, project).id
         if matrix is None:
+            for helper in range(1, workers):
+                jobs.create(store, JobKind.ATTRIBUTE, wanted.model_copy(update={"helper": helper}), number)
             follow.run(store, JobKind.ATTRIBUTE, wanted, number, quiet=as_json)
         else:
             files = {"matrix": matrix, "target_loss": target_loss, "target_prediction": target_prediction}

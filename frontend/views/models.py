@@ -196,9 +196,10 @@ def _attribute_form(project: ProjectDetail, runs: list[Run]) -> None:
             "Damping λ",
             0.0001,
             10_000.0,
-            defaults.damping,
+            None if defaults.damping == "auto" else float(defaults.damping),
             key="a_damping",
-            help="Times the mean of the diagonal; 1 to 10 suits most.",
+            placeholder="auto",
+            help="Times the mean of the diagonal; empty: chosen per checkpoint.",
         )
         width_in = columns[1].number_input("Projection in", 1, 512, defaults.projection_in, key="a_in")
         width_out = columns[2].number_input("Projection out", 1, 512, defaults.projection_out, key="a_out")
@@ -215,7 +216,7 @@ def _attribute_form(project: ProjectDetail, runs: list[Run]) -> None:
         )
     if submitted:
         params = AttributeParams(
-            damping=damping,
+            damping="auto" if damping is None else damping,
             projection_in=int(width_in),
             projection_out=int(width_out),
             engine=engine or defaults.engine,

@@ -2,24 +2,27 @@
 
     τ(z)_i = (1/C) Σ_c φ_c(z_i)ᵀ K_c φ_c(z) · (1/C) Σ_c (1 - p_c(z_i))        K_c = (Φ_cᵀΦ_c + a_c I)⁻¹
 
-Rows are training examples, columns targets; + = helps: the training example raises the target's margin. Scores compare
-within one Attribution only.
+Rows are training examples, columns targets; + = helps: the training example raises the target's margin. Scores are in
+margin units up to one positive factor (`UNIT`): the kernels are not rescaled by their own mean as `traker` does.
 Source: Park et al. 2023 (TRAK), eq. 16 as `traker` computes it: average of kernels times average of Q.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unskew.attribution import storage
-from unskew.attribution.factors import Factors, Matrix, Source
-from unskew.attribution.records import Features
-from unskew.attribution.ridge import solve
+from unskew.attribution.damping import choose_damping
+from unskew.attribution.factors import Factors, Matrix, Restricted, Source, extremes
+from unskew.attribution.records import Features, check_pairs, joined
+from unskew.attribution.ridge import Ridge, Solved
+from unskew.attribution.rows import InMemory, row_blocks
 from unskew.discovery.alike import likeness, together
 from unskew.discovery.directions import ClassDirections, class_directions
 from unskew.discovery.error_guided import Errors, error_axis
@@ -29,6 +32,12 @@ from unskew.errors import DataError, SettingsError
 from unskew.schemas.params import DiscoverParams
 
 __all__ = ["Attribution", "ClassDirections"]
+
+UNIT = (
+    "margin [logits]: τ(z)_i is the change of z's margin that adding example i once more would make, to first order, "
+    "if ΦᵀΦ + a I were the curvature; up to one positive factor shared by all scores"
+)
+_ALL_ROWS_WORK = 2e13  # multiply-adds for all directions over all training rows: some ten minutes on two cores
 
 Index = int | slice | Sequence[int] | NDArray[np.integer] | None
 
@@ -55,38 +64,57 @@ class Attribution:
         self.diagnostics = diagnostics
 
     @classmethod
-    def from_features(cls, train: list[Features], targets: list[Features], *, damping: float) -> Attribution:
+    def from_features(
+        cls,
+        train: Sequence[Features | Sequence[Features]],
+        targets: Sequence[Features | Sequence[Features]],
+        *,
+        damping: float | Literal["auto"] = "auto",
+    ) -> Attribution:
         """Solve per checkpoint and average.
 
         Args:
-            train, targets: one record a checkpoint, in the same order, made with the same projections.
-            damping: λ > 0, times the mean of the diagonal of ΦᵀΦ.
+            train, targets: one record a checkpoint, or its chunks in row order; made with the same projections.
+            damping: λ > 0, times the mean of the diagonal of ΦᵀΦ; "auto": chosen per checkpoint, see
+                `choose_damping`.
         Raises:
             DataError: numbers of checkpoints, rows or features differ.
             ModelError: all features of a checkpoint are 0.
         """
-        _check_features(train, targets)
-        if not damping > 0:
-            raise SettingsError(f"damping is {damping}.", fix="Give a number above 0; 1 is a good start.")
-        solved = [solve(a.phi, b.phi, damping=damping) for a, b in zip(train, targets, strict=True)]
+        if not train or len(train) != len(targets):
+            raise DataError(
+                f"There are features of {len(train)} checkpoints for training and {len(targets)} for targets.",
+                fix="Featurize both splits at the same checkpoints, at least one.",
+            )
+        if damping != "auto" and not damping > 0:
+            raise SettingsError(f"damping is {damping}.", fix="Give a number above 0, or 'auto'.")
+        ours, theirs = [joined(found) for found in train], [joined(found) for found in targets]
+        check_pairs(ours, theirs)
+        solved: list[Solved] = []
+        for a, b in zip(ours, theirs, strict=True):
+            ridge = Ridge(a.rows)
+            relative = choose_damping(ridge.eigenvalues(), len(a)) if damping == "auto" else damping
+            solved.append(ridge.solve(b.rows, damping=relative))
         c = np.float32(len(solved))
         factors = Factors(
-            train=[a.phi for a in train],
-            targets=[s.targets / c for s in solved],
-            one_minus_p=np.mean([a.one_minus_p for a in train], axis=0, dtype=np.float64),
+            train=[a.rows for a in ours],
+            targets=[InMemory(s.targets / c) for s in solved],
+            one_minus_p=np.mean([a.one_minus_p for a in ours], axis=0, dtype=np.float64),
         )
         diagnostics = {
             "n_checkpoints": len(train),
-            "damping_relative": damping,
+            "damping_rule": "auto" if damping == "auto" else "given",
+            "damping_relative": [s.relative for s in solved],
             "damping": [s.damping for s in solved],
             "mean_diagonal": [s.mean_diagonal for s in solved],
             "condition_number": [s.condition for s in solved],
             "fallback": [s.fallback for s in solved],
-            "projection_dim": [int(a.phi.shape[1]) for a in train],
-            "covered": [min(a.covered, b.covered) for a, b in zip(train, targets, strict=True)],
+            "projection_dim": [a.rows.shape[1] for a in ours],
+            "covered": [min(a.covered, b.covered) for a, b in zip(ours, theirs, strict=True)],
+            "unit": UNIT,
         }
-        loss = np.asarray(np.mean([b.loss for b in targets], axis=0, dtype=np.float64), dtype=np.float32)
-        return cls(factors, loss, np.stack([b.prediction for b in targets]), diagnostics)
+        loss = np.asarray(np.mean([b.loss for b in theirs], axis=0, dtype=np.float64), dtype=np.float32)
+        return cls(factors, loss, np.stack([b.prediction for b in theirs]), diagnostics)
 
     @classmethod
     def from_matrix(
@@ -197,6 +225,44 @@ class Attribution:
         each[inside] = weights[groups[inside]] / n[groups[inside]]
         return self._source.combine(each[:, None])[:, 0]
 
+    def top(self, weights: NDArray[np.floating], n: int = 50) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Proponents and opponents of weighted sets of targets, in one pass over the training features.
+
+        Args:
+            weights: (n_targets, k), one question a column: a 1 for one target, 1/|S| for the mean of a group.
+            n: of each; at most n_train.
+        Returns:
+            training positions int64 and scores float32, both (2, k, n): [0] the most positive scores, falling, [1] the
+            most negative, rising.
+        Raises:
+            SettingsError: weights are not one finite number a target.
+        """
+        columns: NDArray[np.float64] = np.asarray(weights, dtype=np.float64)
+        if columns.ndim != 2 or len(columns) != self.n_targets or not np.isfinite(columns).all():
+            raise SettingsError(
+                f"weights have shape {columns.shape} for {self.n_targets} targets.",
+                fix="Give finite weights (n_targets, k).",
+            )
+        return extremes(self._source, columns, n)
+
+    def top_targets(self, train: int, n: int = 50) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """The targets that one training example helps and harms most: positions and scores, (2, n) each, as `top`."""
+        rows = _rows(train, self.n_train, "training")
+        scores = np.concatenate(
+            [self._source.block(rows, np.arange(b.start, b.stop))[0] for b in row_blocks(self.n_targets, self._width)]
+        )
+        order = np.argsort(-scores, kind="stable")
+        places = np.stack([order[:n], order[::-1][:n]])
+        return places, scores[places]
+
+    @property
+    def _width(self) -> int:
+        return self._source.width if isinstance(self._source, Factors) else 1
+
+    def peak_bytes(self, n_columns: int = 1) -> int:
+        """Memory that `alignment`, `directions` of classes of `n_columns` targets and `top` take, results aside."""
+        return self._source.peak_bytes(n_columns)
+
     def directions(
         self,
         target_label: NDArray[np.int64],
@@ -224,7 +290,9 @@ class Attribution:
                 fix="Use the labels of the data that was attributed.",
             )
         params = params or DiscoverParams()
-        if errors is None:
+        work = self.n_train * self.n_targets * self._width
+        own_rows = params.training_rows == "own" or (params.training_rows == "auto" and work > _ALL_ROWS_WORK)
+        if errors is None and not own_rows:  # what errors have in common across classes needs all rows
             errors = self.errors(target_label, params)
         wanted = [int(c) for c in (np.unique(target_label) if classes is None else classes)]
         found = []
@@ -232,18 +300,18 @@ class Attribution:
             positions = np.flatnonzero(target_label == label)
             if not len(positions):
                 raise DataError(f"No target has class {label}.", fix=f"Classes here: {np.unique(target_label)}.")
-            found.append(
-                class_directions(
-                    self._source,
-                    label=label,
-                    positions=positions,
-                    own_train=np.flatnonzero(train_label == label),
-                    target_loss=self.target_loss[positions],
-                    params=params,
-                    wrong=self._wrong(target_label)[positions],
-                    errors=errors,
-                )
+            own_train = np.flatnonzero(train_label == label)
+            made = class_directions(
+                Restricted(self._source, own_train) if own_rows else self._source,
+                label=label,
+                positions=positions,
+                own_train=own_train,
+                target_loss=self.target_loss[positions],
+                params=params,
+                wrong=self._wrong(target_label)[positions],
+                errors=None if own_rows else errors,
             )
+            found.append(_spread(made, self.n_train) if own_rows else made)
             if on_step is not None:
                 on_step(done, len(wanted))
         return found
@@ -276,21 +344,8 @@ def _rows(index: Index, n: int, what: str) -> slice | NDArray[np.int64]:
     return rows
 
 
-def _check_features(train: list[Features], targets: list[Features]) -> None:
-    if not train or len(train) != len(targets):
-        raise DataError(
-            f"There are features of {len(train)} checkpoints for training and {len(targets)} for targets.",
-            fix="Featurize both splits at the same checkpoints, at least one.",
-        )
-    for c, (a, b) in enumerate(zip(train, targets, strict=True)):
-        if len(a) != len(train[0]) or len(b) != len(targets[0]):
-            raise DataError(
-                f"Checkpoint {c} has {len(a)} training and {len(b)} target rows; the first has {len(train[0])} and "
-                f"{len(targets[0])}.",
-                fix="Use features of the same data.",
-            )
-        if a.phi.shape[1] != b.phi.shape[1]:
-            raise DataError(
-                f"Checkpoint {c} has {a.phi.shape[1]} features for training and {b.phi.shape[1]} for targets.",
-                fix="Use the same projection sizes and seed for both splits.",
-            )
+def _spread(found: ClassDirections, n_train: int) -> ClassDirections:
+    """Loadings over the own class's training rows at their places among all; 0 elsewhere."""
+    loadings = np.zeros((len(found), n_train), dtype=np.float32)
+    loadings[:, found.own_train] = found.loadings
+    return replace(found, loadings=loadings)

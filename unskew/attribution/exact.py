@@ -64,7 +64,7 @@ def featurize_exact(
             f"{len(split)} whole gradients of {width} parameters are {len(split) * width * 4 / 1024**3:.0f} GiB.",
             fix="Use engine 'factored'.",
         )
-    collector = Collector(last - first, width, "float32")
+    collector = Collector(last - first, width, params.storage)
     with evaluation_mode(model, place):
         tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
         weights = {name: tensors[name].detach() for name in names}

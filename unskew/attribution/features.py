@@ -14,17 +14,17 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from typing import Any, Literal
+from contextlib import contextmanager
+from typing import Literal
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import nn
 
-from unskew.attribution.attention import projections_of, spelled_out
-from unskew.attribution.layers import Backward, Contributions, Tap, direct_parameters, linear_tap, tap_for
+from unskew.attribution.attention import projections_of
+from unskew.attribution.aware import BASIS_ROWS, Moments
+from unskew.attribution.layers import direct_parameters, tap_for
 from unskew.attribution.passes import (
     Batch,
     Collector,
@@ -42,6 +42,7 @@ from unskew.attribution.passes import (
     trainable,
 )
 from unskew.attribution.projections import Layout, identity_layout, random_layout, side_for
+from unskew.attribution.recorder import Recorder, halving
 from unskew.attribution.records import Features, UncoveredParametersWarning
 from unskew.errors import ModelError
 from unskew.schemas.params import AttributeParams
@@ -49,6 +50,7 @@ from unskew.schemas.params import AttributeParams
 __all__ = ["Features", "UncoveredParametersWarning", "featurize"]
 
 _CHECK_ROWS = 3
+_BASIS_BATCH = 32
 _CHECK_TOLERANCE = 0.02  # relative; a layer misread is off by about 1, TF32 and half precision by about 0.001
 _NAMES_SHOWN = 5
 
@@ -63,6 +65,7 @@ def featurize(
     projections: Literal["random", "identity"] = "random",
     device: str | torch.device = "cpu",
     preprocess: Preprocess | None = None,
+    basis: tuple[Pixels, NDArray[np.int64]] | None = None,
     rows: tuple[int, int] | None = None,
     name: NameOf | None = None,
     on_step: OnStep | None = None,
@@ -80,6 +83,7 @@ def featurize(
         seed: of the projections; train and targets of one checkpoint need the same, two checkpoints different ones.
         projections: "identity" keeps whole gradients, in the order of `model.named_parameters()`: for small models.
         preprocess: batch as stored → the model's input; None: `unskew.models.preprocess` for uint8, else nothing.
+        basis: the training split, whose first rows `projection = pca` is fitted to; None: this split is it.
         rows: (first, last + 1). Chunks that are multiples of the batch size have the bits of one call over all rows.
         name: position → what messages call that example; None: "row 7".
         on_step: called with (rows done, rows).
@@ -105,12 +109,15 @@ def featurize(
             parameter.requires_grad_(False)
         split.use_fastest_layout(model)
         layout = _layout(model, wanted, params, projections, seed, place)
+        if params.projection == "pca" and projections == "random":
+            fitted = split if basis is None else Split(*basis, preprocess, place, name)
+            layout = _adapted(model, layout, fitted)
         layout, covered, bytes_per_example = _checked_layout(model, layout, wanted, split)
         size = params.batch_size or automatic_batch_size(bytes_per_example, place)
-        collector = Collector(last - first, layout.width, "float32")
-        with _Recorder(model, layout, mixed=params.mixed_precision) as recorder:
+        collector = Collector(last - first, layout.width, params.storage)
+        with Recorder(model, layout, mixed=params.mixed_precision) as recorder:
             for batch in split.batches(size, rows, on_step, should_stop):
-                for part, found in _halving(recorder, batch):
+                for part, found in halving(recorder, batch):
                     collector.put(part, *found)
     return collector.features(covered)
 
@@ -135,111 +142,13 @@ def _layout(
     return random_layout(reachable, k_cols=k_cols, k_rows=k_rows, seed=seed, device=place)
 
 
-Found = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
-
-
-class _Recorder:
-    """Hooks on every known layer while it is open; `run` gives a batch's features."""
-
-    def __init__(self, model: nn.Module, layout: Layout, *, mixed: bool = False) -> None:
-        self._layout = layout
-        self._phi = torch.empty(0)
-        self._open = ExitStack()
-        self._model = model
-        self._mixed = mixed
-
-    def __enter__(self) -> _Recorder:
-        self._open.enter_context(spelled_out(self._model, self._project))
-        for module in self._model.modules():
-            tap = tap_for(module)
-            if tap is not None and any(self._layout.of(p) for p in direct_parameters(module)):
-                handle = module.register_forward_hook(self._hook(tap), with_kwargs=True)
-                self._open.callback(handle.remove)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._open.close()
-
-    def run(self, batch: Batch) -> Found:
-        """Features (n, p), logits (n, n_classes) and margins (n,) of one batch."""
-        self._phi = torch.zeros(len(batch), self._layout.width, device=batch.x.device)
-        with torch.autocast(batch.x.device.type, dtype=torch.bfloat16, enabled=self._mixed):
-            logits = logits_of(self._model, batch)
-        f = checked_margin(logits.float(), batch)
-        if f.requires_grad:
-            torch.autograd.backward(f.sum())
-        return self._phi, logits, f
-
-    def _hook(self, tap: Tap) -> Any:
-        def hook(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: torch.Tensor) -> Any:
-            n = len(self._phi)
-            x = args[0] if args else kwargs.get("input")
-            if not torch.is_grad_enabled() or not isinstance(x, torch.Tensor) or len(x) % n:
-                return None  # no gradient comes back, or not one row (or m rows) an example: the check notices
-            with torch.no_grad():
-                backward = tap(module, x, n, self._layout)
-            return self._meet(output, backward)
-
-        return hook
-
-    def _project(
-        self, x: torch.Tensor, weight: torch.Tensor, rows: slice, bias: torch.Tensor | None, bias_rows: slice
-    ) -> torch.Tensor:
-        """x Wᵀ + b for some rows of an attention layer's packed W and b, watched as a Linear layer is."""
-        y, n = F.linear(x, weight[rows], None if bias is None else bias[bias_rows]), len(self._phi)
-        slots = self._layout.slots
-        of_weight, of_bias = slots.get(id(weight)), slots.get(id(bias))
-        if not torch.is_grad_enabled() or len(x) % n or (of_weight is None and of_bias is None):
-            return y
-        with torch.no_grad():
-            by_weight, by_bias = linear_tap(of_weight, None, x, n), linear_tap(None, of_bias, x, n)
-
-        def backward(g: torch.Tensor) -> Contributions:
-            yield from by_weight(F.pad(g, (rows.start, len(weight) - rows.stop)))
-            if bias is not None:
-                yield from by_bias(F.pad(g, (bias_rows.start, len(bias) - bias_rows.stop)))
-
-        return self._meet(y, backward)
-
-    def _meet(self, output: torch.Tensor, backward: Backward) -> torch.Tensor:
-        """Add the layer's share when the gradient at its output is known; returns the output to go on with.
-
-        A tensor hook, because it is about the output as it is now: an in-place ReLU after it does not matter.
-        """
-
-        if not output.requires_grad:
-            # The first layer that a gradient must reach. The copy may be changed in place, which a leaf may not.
-            output = output.detach().requires_grad_().clone()
-
-        def on_gradient(g: torch.Tensor) -> None:
-            with torch.no_grad():
-                for slot, part in backward(g):
-                    self._phi[:, slot.columns] += part
-
-        output.register_hook(on_gradient)  # type: ignore[no-untyped-call]
-        return output
-
-
-def _halving(recorder: _Recorder, batch: Batch) -> Iterator[tuple[Batch, Found]]:
-    """A batch's features; where memory runs out, those of its halves.
-
-    Raises:
-        ModelError: not even one example fits.
-    """
-    try:
-        found = recorder.run(batch)
-    except torch.OutOfMemoryError as error:
-        if len(batch) == 1:
-            raise ModelError(
-                "One example does not fit into the device's memory.", fix="Use another device, or a smaller model."
-            ) from error
-        found = None
-    if found is not None:
-        yield batch, found
-        return
-    middle = len(batch) // 2
-    for part in (batch.part(0, middle), batch.part(middle, len(batch))):
-        yield from _halving(recorder, part)
+def _adapted(model: nn.Module, layout: Layout, split: Split) -> Layout:
+    """Directions fitted to what the layers see on the first rows of the training split."""
+    moments = Moments()
+    with Recorder(model, layout, moments=moments) as recorder:
+        for batch in split.batches(_BASIS_BATCH, (0, min(BASIS_ROWS, len(split))), None, None):
+            recorder.run(batch)
+    return moments.adapted(layout)
 
 
 def _checked_layout(
@@ -254,7 +163,7 @@ def _checked_layout(
     """
     n = min(_CHECK_ROWS, len(split))
     batch = split.rows(0, n)
-    with _Recorder(model, layout) as recorder, saved_bytes() as kept:
+    with Recorder(model, layout) as recorder, saved_bytes() as kept:
         phi, _, together = recorder.run(batch)
     singles = [_gradients(model, [p for _, p in wanted], batch.part(i, i + 1)) for i in range(n)]
     exact = [gradients for gradients, _ in singles]

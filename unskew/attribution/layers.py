@@ -73,7 +73,7 @@ def _conv(module: nn.Module, x: torch.Tensor, n: int, layout: Layout) -> Backwar
     groups = module.groups
     a = None
     if weight is not None:
-        a = _positions(_filtered(module, x.detach(), weight), n, groups)  # (n, groups, k_cols, T)
+        a = _positions(filtered(module, x.detach(), weight), n, groups)  # (n, groups, k_cols, T)
 
     def backward(g: torch.Tensor) -> Contributions:
         g = _positions(g, n, groups)  # (n, groups, out / groups, T)
@@ -85,7 +85,7 @@ def _conv(module: nn.Module, x: torch.Tensor, n: int, layout: Layout) -> Backwar
     return backward
 
 
-def _filtered(module: _ConvNd, x: torch.Tensor, weight: Slot) -> torch.Tensor:
+def filtered(module: _ConvNd, x: torch.Tensor, weight: Slot) -> torch.Tensor:
     """P_cols applied to every patch of x: the layer's own convolution with P_cols as filters, in every group."""
     cols, groups = weight.cols, module.groups
     if weight.pointwise is not None and weight.filters is not None:  # P_cols in two stages, the first without a kernel

@@ -84,7 +84,8 @@ def attribute(
             if chosen is Engine.EXACT:
                 found.append(featurize_exact(network, pixels, label, **common))
             else:
-                found.append(featurize(network, pixels, label, seed=checkpoint_seed(params.seed, index), **common))
+                seed = checkpoint_seed(params.seed, index)
+                found.append(featurize(network, pixels, label, seed=seed, basis=splits[0], **common))
             base += len(label)
     return Attribution.from_features(*features, damping=params.damping)
 

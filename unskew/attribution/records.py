@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from unskew.errors import StorageError
+from unskew.attribution.rows import Chunked, InMemory, OnDisk, Rows
+from unskew.errors import DataError, StorageError
 
 
 class UncoveredParametersWarning(UserWarning):
@@ -39,6 +41,13 @@ class Features:
     def __len__(self) -> int:
         return len(self.phi)
 
+    @property
+    def rows(self) -> Rows:
+        """The features themselves; of a file they are read, not mapped."""
+        if isinstance(self.phi, np.memmap) and self.phi.filename is not None:
+            return OnDisk(Path(self.phi.filename), self.scale)
+        return InMemory(self.phi, self.scale)
+
     def save(self, folder: Path) -> None:
         """Write .npy files and `features.json` into a folder, which is made if need be."""
         folder.mkdir(parents=True, exist_ok=True)
@@ -67,6 +76,55 @@ class Features:
                 f"The features in {folder} cannot be read: {error}.", fix="Run the attribution again."
             ) from error
         return cls(**arrays, covered=covered, scale=scale)
+
+
+@dataclass(frozen=True)
+class Joined:
+    """Chunks of one split at one checkpoint, put together in row order; what `Features` has, with `rows` for phi."""
+
+    rows: Rows
+    one_minus_p: NDArray[np.float32]
+    loss: NDArray[np.float32]
+    prediction: NDArray[np.int64]
+    covered: float
+
+    def __len__(self) -> int:
+        return len(self.loss)
+
+
+def joined(chunks: Features | Sequence[Features]) -> Joined:
+    """Put chunks together without copying their features.
+
+    Raises:
+        DataError: there is none, or their numbers of features differ.
+    """
+    chunks = [chunks] if isinstance(chunks, Features) else list(chunks)
+    widths = {chunk.phi.shape[1] for chunk in chunks}
+    if len(widths) != 1:
+        raise DataError(f"Chunks have {sorted(widths)} features.", fix="Make all of them with the same settings.")
+    return Joined(
+        rows=chunks[0].rows if len(chunks) == 1 else Chunked(tuple(chunk.rows for chunk in chunks)),
+        one_minus_p=np.concatenate([chunk.one_minus_p for chunk in chunks]),
+        loss=np.concatenate([chunk.loss for chunk in chunks]),
+        prediction=np.concatenate([chunk.prediction for chunk in chunks]),
+        covered=min(chunk.covered for chunk in chunks),
+    )
+
+
+def check_pairs(train: list[Joined], targets: list[Joined]) -> None:
+    """Training and target features of the same checkpoints must fit each other; DataError says where they do not."""
+    for c, (a, b) in enumerate(zip(train, targets, strict=True)):
+        if len(a) != len(train[0]) or len(b) != len(targets[0]):
+            raise DataError(
+                f"Checkpoint {c} has {len(a)} training and {len(b)} target rows; the first has {len(train[0])} and "
+                f"{len(targets[0])}.",
+                fix="Use features of the same data.",
+            )
+        if a.rows.shape[1] != b.rows.shape[1]:
+            raise DataError(
+                f"Checkpoint {c} has {a.rows.shape[1]} features for training and {b.rows.shape[1]} for targets.",
+                fix="Use the same projection sizes and seed for both splits.",
+            )
 
 
 _ARRAYS = ("phi", "one_minus_p", "loss", "prediction")

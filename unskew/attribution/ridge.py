@@ -1,7 +1,8 @@
 """The ridge solve ψ (ΦᵀΦ + a I)⁻¹ with damping a relative to the mean of the diagonal. numpy and scipy, float64 inside.
 
 Damping decides the quality of attributions: with none, ΦᵀΦ is nearly singular and scores lose most of their LDS. Taken
-relative to the diagonal it means the same whatever the scale of the gradients.
+relative to the diagonal it means the same whatever the scale of the gradients. `choose_damping` picks it without
+retraining.
 """
 
 from __future__ import annotations
@@ -12,9 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve, eigh, lapack
 
+from unskew.attribution.rows import Rows, row_blocks
 from unskew.errors import ModelError
-
-_BLOCK = 8192  # rows taken to float64 at a time
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,7 @@ class Solved:
     Attributes:
         targets: float32 (n_targets, p), ψ (ΦᵀΦ + a I)⁻¹.
         damping: a, absolute.
+        relative: a / mean_diagonal.
         mean_diagonal: of ΦᵀΦ.
         condition: estimate of the condition number (1-norm) of the damped matrix.
         fallback: the Cholesky factorisation failed and eigenvectors were used.
@@ -31,43 +32,69 @@ class Solved:
 
     targets: NDArray[np.float32]
     damping: float
+    relative: float
     mean_diagonal: float
     condition: float
     fallback: bool
 
 
-def solve(train: NDArray[np.float32], targets: NDArray[np.float32], *, damping: float) -> Solved:
+def solve(train: Rows, targets: Rows, *, damping: float) -> Solved:
     """Apply the damped inverse of the training features' second moment to target features.
 
     With more features than training examples the same is computed from the (n_train, n_train) Gram matrix.
 
     Args:
-        train: float32 (n_train, p), Φ.
-        targets: float32 (n_targets, p), ψ.
+        train: (n_train, p), Φ.
+        targets: (n_targets, p), ψ.
         damping: λ > 0, relative to mean(diag(ΦᵀΦ)).
     Raises:
         ModelError: every training feature is 0.
     """
-    n, p = train.shape
-    dual = p > n
-    moment = _gram(train) if dual else _second_moment(train)
-    mean_diagonal = float(np.trace(moment)) / p  # trace(ΦΦᵀ) = trace(ΦᵀΦ)
-    if not mean_diagonal > 0:
-        raise ModelError(
-            "Every gradient feature of the training examples is 0.", fix="Use a checkpoint that has been trained."
-        )
-    absolute = damping * mean_diagonal
-    moment[np.diag_indices_from(moment)] += absolute
-    inverse = _Inverse(moment, absolute)
-    result = np.empty(targets.shape, dtype=np.float32)
-    for start in range(0, len(targets), _BLOCK):
-        psi = np.asarray(targets[start : start + _BLOCK], dtype=np.float64)  # (b, p)
-        if dual:  # (ΦᵀΦ + aI)⁻¹ = (I - Φᵀ (ΦΦᵀ + aI)⁻¹ Φ) / a
-            psi = (psi - _back(train, inverse.apply(_forward(train, psi)))) / absolute
-        else:
-            psi = inverse.apply(psi.T).T
-        result[start : start + _BLOCK] = psi
-    return Solved(result, absolute, mean_diagonal, inverse.condition, inverse.fallback)
+    return Ridge(train).solve(targets, damping=damping)
+
+
+class Ridge:
+    """The second moment of one checkpoint's training features, from which any damping follows."""
+
+    def __init__(self, train: Rows) -> None:
+        n, p = train.shape
+        self._train, self._n, self._p = train, n, p
+        self.dual = p > n
+        self._whole = train.read(slice(0, n)) if self.dual else None  # smaller than the moment it replaces
+        self._moment = _gram(self._whole) if self._whole is not None else _second_moment(train)
+        self.mean_diagonal = float(np.trace(self._moment)) / p  # trace(ΦΦᵀ) = trace(ΦᵀΦ)
+        if not self.mean_diagonal > 0:
+            raise ModelError(
+                "Every gradient feature of the training examples is 0.", fix="Use a checkpoint that has been trained."
+            )
+
+    def solve(self, targets: Rows, *, damping: float) -> Solved:
+        """See the function `solve`."""
+        absolute = damping * self.mean_diagonal
+        matrix = self._moment.copy()
+        matrix[np.diag_indices_from(matrix)] += absolute
+        inverse = _Inverse(matrix, absolute)
+        result = np.empty(targets.shape, dtype=np.float32)
+        for rows in row_blocks(targets.shape[0], 2 * self._p):
+            psi = targets.read(rows).astype(np.float64)  # (b, p)
+            if self._whole is not None:  # (ΦᵀΦ + aI)⁻¹ = (I - Φᵀ (ΦΦᵀ + aI)⁻¹ Φ) / a
+                psi = (psi - _back(self._whole, inverse.apply(_forward(self._whole, psi)))) / absolute
+            else:
+                psi = inverse.apply(psi.T).T
+            result[rows] = psi
+        return Solved(result, absolute, damping, self.mean_diagonal, inverse.condition, inverse.fallback)
+
+    def eigenvalues(self) -> NDArray[np.float64]:
+        """Of ΦᵀΦ, float64 (p,), rising; none is negative."""
+        found = np.maximum(eigh(self._moment, eigvals_only=True), 0.0)
+        return np.concatenate([np.zeros(self._p - len(found)), found])
+
+
+def peak_bytes(n_train: int, n_targets: int, p: int) -> int:
+    """Memory that a solve takes at most: moment, its factor and work space, and the solved targets."""
+    side = min(n_train, p)
+    whole = 4 * n_train * p if p > n_train else 0
+    return 3 * 8 * side * side + whole + 4 * n_targets * p + 8 * 16 * 1024**2
 
 
 class _Inverse:
@@ -92,11 +119,12 @@ class _Inverse:
         return np.asarray(cho_solve(self._factor, right))
 
 
-def _second_moment(phi: NDArray[np.float32]) -> NDArray[np.float64]:
+def _second_moment(phi: Rows) -> NDArray[np.float64]:
     """ΦᵀΦ, float64 (p, p)."""
-    total = np.zeros((phi.shape[1], phi.shape[1]))
-    for start in range(0, len(phi), _BLOCK):
-        block = np.asarray(phi[start : start + _BLOCK], dtype=np.float64)
+    n, p = phi.shape
+    total = np.zeros((p, p))
+    for rows in row_blocks(n, 2 * p):
+        block = phi.read(rows).astype(np.float64)
         total += block.T @ block
     return total
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unskew.attribution.factors import Factors, Matrix, Source
+from unskew.attribution.rows import InMemory, OnDisk, Rows, save_rows
 from unskew.errors import StorageError
 
 _VERSION = 1
@@ -32,8 +33,8 @@ def save(
         n_factors = len(source.train)
         np.save(folder / "one_minus_p.npy", source.one_minus_p)
         for c, (a, b) in enumerate(zip(source.train, source.targets, strict=True)):
-            np.save(folder / f"train_{c}.npy", a)
-            np.save(folder / f"targets_{c}.npy", b)
+            save_rows(folder / f"train_{c}.npy", a)
+            save_rows(folder / f"targets_{c}.npy", b)
     elif isinstance(source, Matrix):
         np.save(folder / "tau.npy", source.tau)
     else:
@@ -67,14 +68,16 @@ def load(folder: Path, *, mmap: bool) -> tuple[Source, NDArray[np.float32], NDAr
 
 
 def _source(folder: Path, n_factors: int, mmap: bool) -> Source:
-    def large(name: str) -> NDArray[np.float32]:
-        array: NDArray[np.float32] = np.load(folder / f"{name}.npy", mmap_mode="r" if mmap else None)
-        return array
+    def factor(name: str) -> Rows:
+        path = folder / f"{name}.npy"
+        scale = folder / f"{name}_scale.npy"
+        factors = np.load(scale) if scale.exists() else None
+        return OnDisk(path, factors) if mmap else InMemory(np.load(path), factors)
 
     if not n_factors:
-        return Matrix(large("tau"))
+        return Matrix(np.load(folder / "tau.npy", mmap_mode="r" if mmap else None))
     return Factors(
-        train=[large(f"train_{c}") for c in range(n_factors)],
-        targets=[large(f"targets_{c}") for c in range(n_factors)],
+        train=[factor(f"train_{c}") for c in range(n_factors)],
+        targets=[factor(f"targets_{c}") for c in range(n_factors)],
         one_minus_p=np.load(folder / "one_minus_p.npy"),
     )

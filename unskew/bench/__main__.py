@@ -27,9 +27,25 @@ def _measured(args: argparse.Namespace) -> dict[str, Any]:
         from unskew.bench import evidence
 
         return evidence.measure(skews=args.skews, runs=args.runs, first_seed=args.first_seed, tell=_tell)
+    if args.kind == "scale":
+        return _scale(args)
     from unskew.bench.attribution import measure
 
     return measure(n=args.examples, repeats=args.repeats, traker=args.traker, tell=_tell)
+
+
+def _scale(args: argparse.Namespace) -> dict[str, Any]:
+    from unskew.bench.scale import measure_scale
+
+    return measure_scale(
+        n_train=args.train,
+        n_targets=args.targets,
+        n_classes=args.classes,
+        dim=args.dim,
+        fraction=args.fraction,
+        folder=args.folder,
+        tell=_tell,
+    )
 
 
 def _tell(text: str) -> None:

@@ -27,7 +27,7 @@ class ClassDirections:
         positions: int64 (n_c,), the class's targets.
         kinds: one a direction.
         projections: float32 (n_dirs, n_c).
-        loadings: float32 (n_dirs, n_train), each of unit length; over all training examples.
+        loadings: float32 (n_dirs, n_train), each of unit length; 0 where rows were taken over the own class only.
         shares: float64 (n_dirs,), of the variance of the class's rows.
         scree: float64 (at most 20,), shares of the first principal directions.
         own_train: int64 (n_train_c,), positions of the class's own training examples.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from unskew.schemas.enums import DataKind, Engine, Layout, Method, RowTransform, WeightRule
 
@@ -148,11 +148,21 @@ class AttributeParams(Params):
     projection_in: int = Field(16, ge=1)  # of a layer's input
     projection_out: int = Field(16, ge=1)  # of the gradient at its output; their product is the layer's budget
     projection_dim: int | None = Field(None, ge=1)  # budget of all layers together, instead of one a layer
+    projection: Literal["random", "pca"] = "random"  # pca: along what the layers see on the first training examples
     grad_wrt: list[str] | None = None  # patterns of parameter names, such as "fc.*"; None: all that are trained
-    damping: float = Field(1.0, gt=0)  # λ, times the mean of the diagonal of ΦᵀΦ
+    damping: float | Literal["auto"] = "auto"  # λ, times the mean of the diagonal of ΦᵀΦ; auto: chosen per checkpoint
+    storage: Literal["float32", "float16"] = "float32"  # of features; sums are always float32 and float64
     mixed_precision: bool = False  # forward and backward in bfloat16, for accelerators
     seed: int = 0
     batch_size: int | None = Field(None, ge=1)  # None: the largest power of two up to 256 that memory holds
+    helper: int = Field(0, ge=0)  # jobs that differ in this number only make one attribution together, a worker each
+
+    @field_validator("damping")
+    @classmethod
+    def _positive(cls, damping: float | str) -> float | str:
+        if not isinstance(damping, str) and not damping > 0:
+            raise ValueError("need a number above 0, or 'auto'")
+        return damping
 
 
 class ImportAttributionParams(Params):
@@ -170,6 +180,7 @@ class DiscoverParams(Params):
     row_transform: RowTransform = RowTransform.SIGNED_SQRT
     normalise_rows: bool = True
     centre: bool = True
+    training_rows: Literal["auto", "all", "own"] = "auto"  # rows of τ over all training examples, or the own class's
 
 
 class ScoreParams(Params):
