@@ -19,6 +19,8 @@ $(VENV)/bin/python:
 $(VENV)/.setup: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "Installing Unskew and PyTorch into $(VENV): a few minutes the first time."
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable .
+	@# Sentences for the set "reviews": in the source distribution only. Without them everything else works.
+	@$(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps --no-binary :all: --dest $(VENV)/share/unskew vaderSentiment==3.3.2 || echo "The set of reviews could not be fetched."
 	@touch $@
 
 $(VENV)/.setup-dev: $(VENV)/.setup

@@ -22,10 +22,12 @@ def check(session: Session, kind: JobKind, wanted: params.Params, project_id: in
         raise NotFoundError(f"There is no project {project_id}.")
     if isinstance(wanted, params.AttributeParams):
         _checkpoints(session, project, wanted)
-    elif isinstance(wanted, params.DiscoverParams | params.ScoreParams):
+    elif isinstance(wanted, params.DiscoverParams | params.ScoreParams | params.LdsParams):
         attributions.chosen(session, project.id, wanted.attribution_id)
         if isinstance(wanted, params.ScoreParams):
             _group_set(session, project, wanted.group_set_id)
+        if isinstance(wanted, params.LdsParams) and not runs.erm_runs(session, project.id, None):
+            raise ConflictError("No ERM run says how to train on halves.", fix="Train ERM checkpoints first.")
     elif isinstance(wanted, params.SearchKParams):
         _of_project(scores.get(session, wanted.score_set_id).project_id, project, "score set")
     elif isinstance(wanted, params.RetrainParams):

@@ -202,6 +202,12 @@ def attributions(slug: str) -> list[body.Attribution]:
 
 
 @brief
+def lds(slug: str) -> list[body.Lds]:
+    """Newest first."""
+    return client().lds(slug)
+
+
+@brief
 def directions(slug: str) -> list[body.Direction]:
     return client().directions(slug)
 

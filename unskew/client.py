@@ -237,6 +237,10 @@ class Client:
         """Newest first."""
         return self._many(api.Attribution, f"/projects/{slug}/attributions")
 
+    def lds(self, slug: str) -> list[api.Lds]:
+        """Newest first; a job of kind lds makes one."""
+        return self._many(api.Lds, f"/projects/{slug}/lds")
+
     def directions(self, slug: str, *, label: int | None = None) -> list[api.Direction]:
         """Of the newest attribution that has any; by class, then by share."""
         return self._many(api.Direction, f"/projects/{slug}/directions", query={"label": label})

@@ -12,15 +12,17 @@ from backend.cli.context import DataOption, JsonOption, ProjectArgument, emit, o
 from backend.services import compare as compare_service
 from backend.services import directions as direction_service
 from backend.services import doctor as doctor_service
+from backend.services import fidelity as fidelity_service
 from backend.services import groups as group_service
 from backend.services import projects as project_service
 from backend.services import prune as prune_service
 from backend.services import reports as report_service
 from backend.store import jobs
 from backend.store.db import Store
+from unskew.data import SETS
 from unskew.errors import ConflictError, SettingsError
 from unskew.schemas import api, params
-from unskew.schemas.enums import DataKind, JobKind, Layout, Method, PruneRule, Split, WeightRule
+from unskew.schemas.enums import DataKind, Engine, JobKind, Layout, Method, Orientation, PruneRule, Split, WeightRule
 
 DEFAULT_WEIGHT_RULE: WeightRule = params.ScoreParams.model_fields["weight_rule"].default
 
@@ -28,7 +30,7 @@ DEFAULT_WEIGHT_RULE: WeightRule = params.ScoreParams.model_fields["weight_rule"]
 def register(app: typer.Typer) -> None:
     app.command("projects")(projects)
     app.command("import")(import_)
-    for command in (train, attribute, discover, score, prune, retrain, compare, report, doctor):
+    for command in (train, attribute, lds, discover, score, prune, retrain, compare, report, doctor):
         app.command()(command)
 
 
@@ -41,7 +43,9 @@ def projects(data: DataOption = None, as_json: JsonOption = False) -> None:
 
 
 def import_(
-    source: Annotated[str, typer.Argument(help="Folder or table, see docs/data.md; 'demo' for the demo set.")],
+    source: Annotated[
+        str, typer.Argument(help="Folder or table, see docs/data.md; or a set that ships: demo, reviews, clinic.")
+    ],
     name: Annotated[str, typer.Option(help="What people see. [default: the source's name]")] = "",
     image_size: Annotated[int, typer.Option(help="Side in pixels that the model sees.")] = 64,
     kind: Annotated[
@@ -64,7 +68,7 @@ def import_(
 ) -> None:
     """Register examples: check every row, then write all of them or none."""
     wanted = params.ImportParams(
-        source=source if source == "demo" else str(Path(source).expanduser().absolute()),
+        source=source if source in ("demo", *SETS) else str(Path(source).expanduser().absolute()),
         name=name or Path(source).stem or source,
         image_size=image_size,
         path_column=path_column,
@@ -152,7 +156,7 @@ def train(
 def attribute(
     project: ProjectArgument,
     engine: Annotated[
-        str, typer.Option(help="factored, or exact (small models only).")
+        str, typer.Option(help="factored, exact (small models only), traker, or import.")
     ] = params.AttributeParams().engine.value,
     projection: Annotated[
         int, typer.Option(help="Random directions on each side of a layer.")
@@ -163,6 +167,10 @@ def attribute(
     matrix: Annotated[
         str | None, typer.Option(help="A τ computed elsewhere instead: .npy, (n_train, n_validation), + = helps.")
     ] = None,
+    orientation: Annotated[
+        Orientation, typer.Option(help="Which way round the .npy file is; traker folders say so themselves.")
+    ] = Orientation.TRAIN_BY_TARGET,
+    projection_dim: Annotated[int | None, typer.Option(help="Numbers of all layers together, or of traker.")] = None,
     target_loss: Annotated[str | None, typer.Option(help="With --matrix: .npy, (n_validation,) [nats].")] = None,
     target_prediction: Annotated[str | None, typer.Option(help="With --matrix: .npy, int64, one a target.")] = None,
     workers: Annotated[int, typer.Option(min=1, help="Jobs that share the features; run as many `unskew worker`.")] = 1,
@@ -170,8 +178,13 @@ def attribute(
     as_json: JsonOption = False,
 ) -> None:
     """Attribute validation predictions to training examples, averaged over the ERM checkpoints; or import a matrix."""
+    if engine == "import" and matrix is None:
+        raise SettingsError("Engine import needs a file.", fix="Give --matrix FILE, and --orientation.")
+    if engine == "import" or matrix is not None:
+        engine = Engine.MATRIX.value
     wanted = params.AttributeParams.model_validate(
         {"engine": engine, "projection_in": projection, "projection_out": projection, "damping": damping}
+        | {"projection_dim": projection_dim}
     )
     with opened(data) as store:
         number = project_service.get(store, project).id
@@ -182,14 +195,36 @@ def attribute(
         else:
             files = {"matrix": matrix, "target_loss": target_loss, "target_prediction": target_prediction}
             given = {name: str(Path(file).resolve()) for name, file in files.items() if file is not None}
-            own = params.ImportAttributionParams(**given)
+            own = params.ImportAttributionParams.model_validate(given | {"orientation": orientation})
             follow.run(store, JobKind.IMPORT_ATTRIBUTION, own, number, quiet=as_json)
         made = project_service.attributions_list(store, project)[0]
         emit(
             made,
             as_json,
-            f"{made.n_targets} targets × {made.n_train} training examples, {len(made.run_ids)} checkpoints.",
+            f"{made.n_targets} targets × {made.n_train} training examples, {len(made.run_ids)} checkpoints, "
+            f"engine {made.engine}.",
         )
+
+
+def lds(
+    project: ProjectArgument,
+    subsets: Annotated[
+        int, typer.Option(help="Models to train, each on a random half.")
+    ] = params.LdsParams().n_subsets,
+    seeds_: Annotated[str, typer.Option("--seeds", help="Models a half: how many (2) or which (0,1).")] = "1",
+    attribution: Annotated[int | None, typer.Option(help="Which attribution. [default: the newest]")] = None,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure fidelity: does the attribution predict models trained on random halves? Trained halves are kept."""
+    wanted = params.LdsParams(attribution_id=attribution, n_subsets=subsets, seeds=seeds(seeds_))
+    with opened(data) as store:
+        job = follow.run(store, JobKind.LDS, wanted, project_service.get(store, project).id, quiet=as_json)
+        made = next(row for row in fidelity_service.list_lds(store, project) if row.id == job.result["lds_id"])
+        rows = [[c.name, f"{c.mean.value:.3f}", f"{c.mean.low:.3f} – {c.mean.high:.3f}"] for c in made.by_class]
+        total = ["all", f"{made.mean:.3f}", f"{made.interval[0]:.3f} – {made.interval[1]:.3f}"]
+        title = f"LDS of attribution {made.attribution_id} ({made.engine}), {made.n_subsets} halves"
+        emit(made, as_json, table(title, ["class", "mean", "95 %"], [total, *rows]))
 
 
 def discover(

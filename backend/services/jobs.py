@@ -12,9 +12,15 @@ from backend.store.db import Store
 from unskew.errors import NotFoundError, RightsError, SettingsError
 from unskew.schemas import api
 from unskew.schemas.enums import JobKind
-from unskew.schemas.params import ImportAttributionParams, ImportCheckpointsParams, ImportParams, Params
+from unskew.schemas.params import (
+    REFERENCE_MODELS,
+    ImportAttributionParams,
+    ImportCheckpointsParams,
+    ImportParams,
+    Params,
+)
 
-OUR_MODELS = frozenset({"unskew.models:small_cnn", "unskew.models:resnet18"})
+OUR_MODELS = frozenset({"", "unskew.models:resnet18", *REFERENCE_MODELS.values()})  # "": as suits the data
 
 
 def start_import(store: Store, wanted: ImportParams) -> api.Job:

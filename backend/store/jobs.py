@@ -39,6 +39,7 @@ PARAMS: dict[JobKind, type[params.Params]] = {
     JobKind.SEARCH_K: params.SearchKParams,
     JobKind.RETRAIN: params.RetrainParams,
     JobKind.BATTERY: params.BatteryParams,
+    JobKind.LDS: params.LdsParams,
 }
 
 

@@ -185,6 +185,19 @@ class Attribution(Base):
     created_at: Mapped[datetime] = mapped_column(default=now)
 
 
+class Fidelity(Base):
+    """LDS of one attribution: how well it predicts models trained on random halves."""
+
+    __tablename__ = "fidelity"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    attribution_id: Mapped[int] = mapped_column(ForeignKey("attribution.id", ondelete="CASCADE"))
+    key: Mapped[str] = mapped_column(String(64), unique=True)
+    params: Mapped[dict[str, Any]]
+    result: Mapped[dict[str, Any]]  # the mean and its interval, overall and by class
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    __table_args__ = (Index("ix_fidelity_list", "attribution_id", "created_at"),)
+
+
 class Direction(Base):
     __tablename__ = "direction"
     id: Mapped[int] = mapped_column(primary_key=True)

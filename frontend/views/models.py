@@ -15,13 +15,14 @@ from frontend.components.shell import require_project
 from frontend.components.show import show
 from unskew.charts import format as fmt
 from unskew.charts import training
-from unskew.schemas.api import Attribution, ProjectDetail, Run
+from unskew.schemas.api import Attribution, Lds, ProjectDetail, Run
 from unskew.schemas.enums import DataKind, Engine, JobKind, Method
 from unskew.schemas.params import (
     REFERENCE_MODELS,
     AttributeParams,
     DiscoverParams,
     ImportCheckpointsParams,
+    LdsParams,
     ModelSpec,
     TrainJobParams,
     TrainParams,
@@ -37,6 +38,8 @@ def page() -> None:
         _checkpoints(project, runs)
     with right, shown():
         _attribution(project, [r for r in runs if r.has_checkpoint])
+        if api.attributions(project.slug):
+            _fidelity(project)
 
 
 # ---------------------------------------------------------------- checkpoints
@@ -205,11 +208,12 @@ def _attribute_form(project: ProjectDetail, runs: list[Run]) -> None:
         width_out = columns[2].number_input("Projection out", 1, 512, defaults.projection_out, key="a_out")
         engine = st.segmented_control(
             "Engine",
-            list(Engine),
+            [engine for engine in Engine if engine is not Engine.MATRIX],
             default=defaults.engine,
             key="a_engine",
             required=True,
-            help="factored: fast. exact: per-sample gradients, only for small models.",
+            help="factored: fast. exact: per-sample gradients, only for small models. traker: the authors' package, "
+            "slow without CUDA.",
         )
         submitted = st.form_submit_button(
             "Attribute", key="a_go", type="primary", icon=":material/play_arrow:", disabled=not runs
@@ -222,3 +226,30 @@ def _attribute_form(project: ProjectDetail, runs: list[Run]) -> None:
             engine=engine or defaults.engine,
         )
         actions.start(project.slug, JobKind.ATTRIBUTE, params)
+
+
+# ---------------------------------------------------------------- fidelity
+def _fidelity(project: ProjectDetail) -> None:
+    st.subheader("Fidelity")
+    st.caption(
+        "LDS: models are trained on random halves of the training rows; does the attribution put their margins in the "
+        "right order? 1 = always, 0 = chance."
+    )
+    found = api.lds(project.slug)
+    if found:
+        st.table(lds_table(found), border="horizontal", hide_index=True, alt="LDS of every attribution measured")
+    with st.expander("Measure it", key=f"lds_box_{bool(found)}", icon=":material/play_arrow:"), st.form("lds_form"):
+        n = st.number_input("Halves to train", 2, 10_000, LdsParams().n_subsets, key="lds_n")
+        if st.form_submit_button("Measure", key="lds_go", icon=":material/play_arrow:"):
+            actions.start(project.slug, JobKind.LDS, LdsParams(n_subsets=int(n)))
+
+
+def lds_table(found: list[Lds]) -> pd.DataFrame:
+    """One row a measurement, a column a class."""
+    rows = []
+    for one in found:
+        row = {"Attribution": str(one.attribution_id), "Engine": one.engine.value, "Halves": str(one.n_subsets)}
+        row["Mean [95 %]"] = f"{one.mean:.3f} [{one.interval[0]:.3f}, {one.interval[1]:.3f}]"
+        row |= {c.name: f"{c.mean.value:.3f} (n = {c.mean.n})" for c in one.by_class}
+        rows.append(row)
+    return pd.DataFrame(rows)

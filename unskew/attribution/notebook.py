@@ -74,6 +74,10 @@ def attribute(
         raise SettingsError("No checkpoint is given.", fix="Give at least one state dict or path.")
     splits = [_pair(train), _pair(targets)]
     network = _network(model, splits, n_classes, shape)
+    if chosen is Engine.TRAKER:
+        raise SettingsError(
+            "traker keeps its own files.", fix="Call unskew.attribution.traker_engine.attribute_traker."
+        )
     total, base = len(checkpoints) * sum(len(label) for _, label in splits), 0
     features: tuple[list[Features], list[Features]] = ([], [])
     for index, checkpoint in enumerate(checkpoints):

@@ -8,16 +8,19 @@ from unskew.data.inputs import fit_encoder, load_data
 from unskew.data.layouts import recognise
 from unskew.data.layouts.arrays import unpack
 from unskew.data.pixels import load_pixels
+from unskew.data.sets import SETS, build_set
 
 __all__ = [
     "DEMO_IMAGE_SIZE",
     "DEMO_SKEW",
+    "SETS",
     "Data",
     "Examples",
     "SourceCheck",
     "SplitArrays",
     "UnreadableImage",
     "build_demo",
+    "build_set",
     "check_source",
     "demo_data",
     "fit_encoder",

@@ -2,7 +2,7 @@
 
 from unskew.evaluation.agreement import kappa, more_needed
 from unskew.evaluation.bootstrap import worst_group_bootstrap
-from unskew.evaluation.fidelity import lds
+from unskew.evaluation.fidelity import half_subsets, lds, mean_lds
 from unskew.evaluation.intervals import auroc, mcnemar, mean_interval, newcombe, wilson
 from unskew.evaluation.metrics import GroupMetrics, Predictions, group_metrics, mean_by_group
 
@@ -11,11 +11,13 @@ __all__ = [
     "Predictions",
     "auroc",
     "group_metrics",
+    "half_subsets",
     "kappa",
     "lds",
     "mcnemar",
     "mean_by_group",
     "mean_interval",
+    "mean_lds",
     "more_needed",
     "newcombe",
     "wilson",

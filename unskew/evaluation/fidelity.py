@@ -1,9 +1,15 @@
-"""Fidelity of attributions: the linear datamodelling score."""
+"""Fidelity of attributions: the linear datamodelling score (LDS).
+
+`half_subsets` draws what models are trained on, `lds` compares prediction and outcome target by target, `mean_lds`
+says how well on average and how sure that is.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+
+from unskew.schemas.api import Interval
 
 
 def lds(tau: NDArray[np.floating], subsets: NDArray[np.bool_], margins: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -26,14 +32,53 @@ def lds(tau: NDArray[np.floating], subsets: NDArray[np.bool_], margins: NDArray[
             f"Shapes do not fit: tau {tau.shape}, subsets {subsets.shape}, margins {margins.shape}; need "
             "(n_train, n_targets), (n_subsets >= 2, n_train), (n_subsets, n_targets)."
         )
+    return _spearman(subsets.astype(np.float64) @ tau.astype(np.float64), margins)
+
+
+def half_subsets(n_train: int, n_subsets: int, seed: int) -> NDArray[np.bool_]:
+    """Random halves of the training rows, bool (n_subsets, n_train).
+
+    The first subsets do not depend on how many are drawn, so that models trained on them can be used again.
+    """
+    made = np.zeros((n_subsets, n_train), dtype=bool)
+    for j, row in enumerate(made):
+        row[np.random.default_rng([seed, j]).permutation(n_train)[: n_train // 2]] = True
+    return made
+
+
+def mean_lds(
+    predicted: NDArray[np.floating], margins: NDArray[np.floating], *, n_boot: int = 200, seed: int = 0
+) -> Interval:
+    """Mean LDS over targets with its 95 % bootstrap interval: subsets and targets are drawn anew each time.
+
+    Args:
+        predicted: (n_subsets, n_targets), τ summed over each subset.
+        margins: (n_subsets, n_targets), as measured.
+    Returns:
+        value, low, high; n = number of targets for which it is defined. All NaN when it is for none.
+    """
+    found = _spearman(predicted, margins)
+    rng, (m, n), means = np.random.default_rng(seed), predicted.shape, []
+    for _ in range(n_boot):
+        drawn = np.ix_(rng.integers(0, m, size=m), rng.integers(0, n, size=n))
+        again = _spearman(predicted[drawn], margins[drawn])
+        if np.isfinite(again).any():
+            means.append(np.nanmean(again))
+    defined = int(np.isfinite(found).sum())
+    if not defined or not means:
+        return Interval(value=np.nan, low=np.nan, high=np.nan, n=0)
+    low, high = np.percentile(means, [2.5, 97.5])
+    return Interval(value=float(np.nanmean(found)), low=float(low), high=float(high), n=defined)
+
+
+def _spearman(predicted: NDArray[np.floating], measured: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Column by column, float64 (n_columns,); NaN where a column is constant."""
     from scipy.stats import rankdata  # here, so that importing this room stays cheap
 
-    predicted = rankdata(subsets.astype(np.float64) @ tau.astype(np.float64), axis=0)  # (n_subsets, n_targets)
-    measured = rankdata(margins, axis=0)
-    predicted -= predicted.mean(axis=0)
-    measured -= measured.mean(axis=0)
-    scale = np.sqrt((predicted**2).sum(axis=0) * (measured**2).sum(axis=0))
-    product = (predicted * measured).sum(axis=0)
+    a, b = rankdata(predicted, axis=0), rankdata(measured, axis=0)
+    a -= a.mean(axis=0)
+    b -= b.mean(axis=0)
+    scale = np.sqrt((a**2).sum(axis=0) * (b**2).sum(axis=0))
     correlation = np.full(len(scale), np.nan)
-    np.divide(product, scale, out=correlation, where=scale > 0)
+    np.divide((a * b).sum(axis=0), scale, out=correlation, where=scale > 0)
     return correlation

@@ -249,6 +249,34 @@ class Difference(Body):
     auroc: Interval  # chance that the + end has more of it; 0.5 = no difference
 
 
+class ClassLds(Body):
+    label: int
+    name: str
+    mean: Interval  # n = targets
+
+
+class LdsResult(Body):
+    """Mean over targets of the rank correlation between predicted and measured margins, 95 % bootstrap interval."""
+
+    mean: Interval
+    by_class: list[ClassLds]
+
+
+class Lds(Body):
+    """How well an attribution predicts models trained on random halves of the training rows; 1 = in perfect order."""
+
+    id: int
+    attribution_id: int
+    engine: Engine
+    mean: float
+    interval: tuple[float, float]
+    n_targets: int
+    n_subsets: int
+    seeds: list[int]
+    by_class: list[ClassLds]
+    created_at: datetime
+
+
 class Evidence(Body):
     """How sure one can be that a direction is a bias. Ends = the two sides of the split at 0."""
 

@@ -60,9 +60,19 @@ class Method(StrEnum):
 
 
 class Engine(StrEnum):
+    """What makes τ."""
+
     FACTORED = "factored"
-    EXACT = "exact"
+    EXACT = "exact"  # whole gradients, for small models
+    TRAKER = "traker"  # the authors' package
     MATRIX = "matrix"  # τ given whole, computed elsewhere
+
+
+class Orientation(StrEnum):
+    """Which way round a matrix of scores is."""
+
+    TRAIN_BY_TARGET = "train_by_target"
+    TARGET_BY_TRAIN = "target_by_train"
 
 
 class RowTransform(StrEnum):
@@ -116,6 +126,7 @@ class JobKind(StrEnum):
     SEARCH_K = "search_k"
     RETRAIN = "retrain"
     BATTERY = "battery"
+    LDS = "lds"
 
 
 class JobStatus(StrEnum):

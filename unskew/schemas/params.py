@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from unskew.schemas.enums import DataKind, Engine, Layout, Method, RowTransform, WeightRule
+from unskew.schemas.enums import DataKind, Engine, Layout, Method, Orientation, RowTransform, WeightRule
 
 
 class Params(BaseModel):
@@ -168,7 +168,8 @@ class AttributeParams(Params):
 class ImportAttributionParams(Params):
     """τ computed elsewhere, in .npy files of this machine; rows and columns in the order of the splits."""
 
-    matrix: str  # (n_train, n_validation), + = helps
+    matrix: str  # + = helps; or a folder that traker saved
+    orientation: Orientation = Orientation.TRAIN_BY_TARGET  # (n_train, n_validation)
     target_loss: str | None = None  # (n_validation,) [nats]
     target_prediction: str | None = None  # int64 (n_checkpoints, n_validation) or (n_validation,)
 
@@ -219,3 +220,12 @@ class BatteryParams(Params):
     search_seeds: list[int] = Field(default=[0, 1, 2], min_length=1)  # of the searches for K*
     group_attribute: str | None = None  # None: the project's first attribute, where there is one
     group_set_id: int | None = None  # pseudo-groups of the auto methods; None: the newest of the project
+
+
+class LdsParams(Params):
+    """Models trained on random halves of the training rows, to see whether an attribution predicts them."""
+
+    attribution_id: int | None = None  # None: the project's newest
+    n_subsets: int = Field(32, ge=2, le=10_000)
+    subset_seed: int = 0
+    seeds: list[int] = Field(default=[0], min_length=1)  # of training; margins are averaged over them

@@ -19,6 +19,7 @@ MODULES: dict[JobKind, str] = {
     JobKind.SEARCH_K: "search_k",
     JobKind.RETRAIN: "retrain",
     JobKind.BATTERY: "battery",
+    JobKind.LDS: "lds",
 }
 
 

@@ -24,6 +24,7 @@ from unskew.errors import Stopped
 from unskew.models import build, load_state
 from unskew.schemas.enums import Engine, Split
 from unskew.schemas.params import AttributeParams, ModelSpec
+from workers.by_traker import by_traker
 from workers.context import Context, Step
 from workers.runs import project_data
 
@@ -39,7 +40,7 @@ def plan(context: Context) -> list[Step]:
     with context.store.read() as session:
         found = runs.erm_runs(session, context.project_id, params.run_ids)
     steps: list[Step] = []
-    for run in found:
+    for run in found if params.engine is not Engine.TRAKER else ():  # which goes through its rows by itself
         for split, rows in _chunks(context):
             title = f"features of {split.value}, checkpoint {run.seed}, rows {rows[0]:,} to {rows[1] - 1:,}"
             steps.append({"title": title, "run_id": run.id, "split": split.value, "rows": rows})
@@ -148,7 +149,8 @@ def _solve(context: Context, run_ids: list[int]) -> dict[str, Any]:
     key = content_id(
         project=context.project_id, runs=[row.key for row in rows], settings=settings, version=FEATURES_VERSION
     )
-    _wait_for_chunks(context, run_ids)
+    if params.engine is not Engine.TRAKER:
+        _wait_for_chunks(context, run_ids)
     with file_lock(_lock_file(context, key)):  # of two jobs that share the work, one solves
         with context.store.read() as session:
             found = attributions.find(session, key)
@@ -168,19 +170,14 @@ def _wait_for_chunks(context: Context, run_ids: list[int]) -> None:
 def _solved(context: Context, key: str, rows: list[tables.Run]) -> int:
     params, artifacts, started = context.params, context.store.artifacts, time.monotonic()
     assert isinstance(params, AttributeParams) and context.project_id is not None
-    chunks = list(_chunks(context))
-
-    def load(split: Split) -> list[list[Features]]:
-        return [[_load(context, _chunk_id(params, row, s, part)) for s, part in chunks if s is split] for row in rows]
-
-    train, targets = load(Split.TRAIN), load(Split.VALIDATION)
-    n, m, p = sum(map(len, train[0])), sum(map(len, targets[0])), train[0][0].phi.shape[1]
-    needed = peak_bytes(n, m, p) + 4 * m * p * len(rows)
-    context.log(f"{n:,} training examples, {m:,} targets, {p:,} features: up to {needed / 1e9:.1f} GB of memory")
-    result = Attribution.from_features(train, targets, damping=params.damping)
+    facts: dict[str, Any] = {}
+    if params.engine is Engine.TRAKER:
+        result = by_traker(context, params, rows)
+    else:
+        result, facts["stated_peak_bytes"] = _by_features(context, params, rows)
     if not artifacts.exists(attributions.ATTRIBUTION, key):
         artifacts.make(attributions.ATTRIBUTION, key, result.save)
-    facts = {"solve_seconds": round(time.monotonic() - started, 2), "stated_peak_bytes": needed}
+    facts["solve_seconds"] = round(time.monotonic() - started, 2)
     with context.store.session() as session:
         artifacts.write(session, attributions.ATTRIBUTION, key, _already_made)
         row = tables.Attribution(
@@ -190,13 +187,27 @@ def _solved(context: Context, key: str, rows: list[tables.Run]) -> int:
             params=params.model_dump(mode="json"),
             n_train=result.n_train,
             n_targets=result.n_targets,
-            projection_dim=p,
+            projection_dim=max(result.diagnostics["projection_dim"]),
             diagnostics=result.diagnostics | facts,
             artifact=key,
         )
         session.add(row)
         session.flush()
         return row.id
+
+
+def _by_features(context: Context, params: AttributeParams, rows: list[tables.Run]) -> tuple[Attribution, int]:
+    """From the stored chunks, and the memory that it was said to need [bytes]."""
+    chunks = list(_chunks(context))
+
+    def load(split: Split) -> list[list[Features]]:
+        return [[_load(context, _chunk_id(params, row, s, part)) for s, part in chunks if s is split] for row in rows]
+
+    train, targets = load(Split.TRAIN), load(Split.VALIDATION)
+    n, m, p = sum(map(len, train[0])), sum(map(len, targets[0])), train[0][0].phi.shape[1]
+    needed = peak_bytes(n, m, p) + 4 * m * p * len(rows)
+    context.log(f"{n:,} training examples, {m:,} targets, {p:,} features: up to {needed / 1e9:.1f} GB of memory")
+    return Attribution.from_features(train, targets, damping=params.damping), needed
 
 
 def _load(context: Context, number: str) -> Features:

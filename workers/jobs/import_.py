@@ -14,7 +14,7 @@ import numpy as np
 
 from backend.store import projects
 from backend.store.artifacts import content_id
-from unskew.data import Examples, build_demo, fit_encoder, load_pixels, load_project_source, unpack
+from unskew.data import SETS, Examples, build_demo, build_set, fit_encoder, load_pixels, load_project_source, unpack
 from unskew.errors import DataError, StorageError
 from unskew.schemas.enums import DataKind, Layout, Split
 from unskew.schemas.params import ImportParams, InputShape
@@ -27,7 +27,7 @@ ENCODING = "encoding.json"
 def plan(context: Context) -> list[Step]:
     params = context.params
     assert isinstance(params, ImportParams)
-    demo = [{"title": "paint the demo's images", "do": "demo"}] if params.source == "demo" else []
+    demo = [{"title": "make the set", "do": "demo"}] if params.source in ("demo", *SETS) else []
     packed = [{"title": "unpack the images", "do": "unpack"}] if _is_packed(params) else []
     return [
         *demo,
@@ -50,18 +50,24 @@ def _source(context: Context) -> ImportParams:
     if _is_packed(params):
         manifest = _unpacked_folder(context, params) / "manifest.csv"
         return params.model_copy(update={"source": str(manifest), "layout": None})
+    if params.source in SETS:
+        made = build_set(params.source, _demo_folder(context, params), seed=params.demo_seed)
+        return made.model_copy(update={"name": params.name})
     if params.source != "demo":
         return params
     return params.model_copy(update={"source": str(_demo_folder(context, params) / "manifest.csv")})
 
 
 def _demo_folder(context: Context, params: ImportParams) -> Path:
-    return context.store.data / "sources" / f"demo-{params.demo_seed}"
+    return context.store.data / "sources" / f"{params.source}-{params.demo_seed}"
 
 
 def _demo(context: Context) -> dict[str, Any]:
     params = context.params
     assert isinstance(params, ImportParams)
+    if params.source in SETS:
+        _source(context)
+        return {}
     build_demo(_demo_folder(context, params), seed=params.demo_seed, on_step=context.progress)
     return {}
 

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from backend.store import attributions, tables
 from backend.store.artifacts import content_id
 from unskew.attribution import Attribution
+from unskew.attribution.imported import matrix_file, read_matrix
 from unskew.errors import DataError
-from unskew.schemas.enums import Engine
+from unskew.schemas.enums import Engine, Orientation
 from unskew.schemas.params import ImportAttributionParams
 from workers.context import Context, Step
 from workers.runs import project_data
@@ -27,24 +28,19 @@ def run(context: Context, step: Step) -> dict[str, Any]:
     params = context.params
     assert isinstance(params, ImportAttributionParams) and context.project_id is not None
     data = project_data(context.store, context.project_id)
-    tau = _load(params.matrix)
-    shape = (len(data.train), len(data.validation))
-    if tau.shape != shape:
-        raise DataError(
-            f"{params.matrix} has shape {tau.shape}; this project has {shape[0]:,} training and {shape[1]:,} "
-            "validation examples.",
-            fix="Give τ as (n_train, n_validation), rows and columns in the order of the splits.",
-        )
+    file = matrix_file(Path(params.matrix))
+    orientation = Orientation.TRAIN_BY_TARGET if Path(params.matrix).is_dir() else params.orientation
+    tau = read_matrix(file, orientation, n_train=len(data.train), n_targets=len(data.validation))
     result = Attribution.from_matrix(
         tau,
         target_loss=None if params.target_loss is None else _load(params.target_loss),
         target_prediction=None if params.target_prediction is None else _load(params.target_prediction),
-        diagnostics={"matrix": Path(params.matrix).name},
+        diagnostics={"matrix": Path(params.matrix).name, "orientation": orientation.value},
     )
     context.log(f"τ of {len(data.train):,} training × {len(data.validation):,} validation examples")
     project = context.project()
-    digests = [_digest(file) for file in (params.matrix, params.target_loss, params.target_prediction)]
-    key = content_id(project=project.id, matrix=digests)
+    digests = [_digest(one) for one in (str(file), params.target_loss, params.target_prediction)]
+    key = content_id(project=project.id, matrix=digests, orientation=orientation)
     with context.store.session() as session:
         found = attributions.find(session, key)
         if found is not None:

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 
 from backend.api.deps import StoreDep
 from backend.api.rights import ADMIN, VIEWER, Who
-from backend.services import jobs, projects
+from backend.services import fidelity, jobs, projects
 from unskew.schemas import api
 from unskew.schemas.params import ImportParams
 
@@ -57,3 +57,9 @@ def runs(store: StoreDep, slug: str) -> list[api.Run]:
 def attributions(store: StoreDep, slug: str) -> list[api.Attribution]:
     """Every attribution, newest first."""
     return projects.attributions_list(store, slug)
+
+
+@router.get("/{slug}/lds", dependencies=[VIEWER])
+def lds(store: StoreDep, slug: str) -> list[api.Lds]:
+    """How well attributions predict models trained on random halves, newest first; made by jobs of kind lds."""
+    return fidelity.list_lds(store, slug)
