@@ -103,7 +103,7 @@ def test_attribution_and_directions_take_one_button_each(screen: Screen, server:
 
 # ---------------------------------------------------------------- discover
 def test_discover_shows_both_ends_and_keeps_decisions(screen: Screen, server: Server) -> None:
-    screen.open(f"discover?project={NAME}&class=1&direction=PC1")
+    screen.open(f"discover?project={NAME}&class=1&direction=errors")
     screen.page.locator(".us-strip").nth(3).wait_for()
     assert screen.page.locator(".us-strip").count() == 4
     screen.page.wait_for_function(
@@ -124,11 +124,11 @@ def test_discover_shows_both_ends_and_keeps_decisions(screen: Screen, server: Se
     screen.see("1 of")
     assert server.api.direction(shown.id).name == "background"
     screen.press_button("d_next")
-    screen.page.wait_for_url("**direction=PC2**")
+    screen.page.wait_for_url("**direction=PC1**")
 
 
 def test_a_group_set_is_made_from_directions(screen: Screen, server: Server) -> None:
-    screen.open(f"discover?project={NAME}&class=1&direction=PC1")
+    screen.open(f"discover?project={NAME}&class=1&direction=errors")
     screen.press_button("group_set_box")
     screen.page.locator(".st-key-gs_make button").wait_for()
     screen.press_button("gs_make")

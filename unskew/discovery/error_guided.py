@@ -12,7 +12,7 @@ with the other label. So the direction of class c is v_c plus what all other cla
     d_c = v_c / |v_c| + u / |u|        u = Σ_{b ≠ c} v_b / |v_b|
 
 and a target is scored by directions that did not see its own loss: v_c is fitted on four fifths of the class's targets
-to score the rest, and u never saw the class. Measured in docs/benchmarks.md.
+to score the rest, and u never saw the class. Measured in docs/evidence.md.
 Source: partial least squares, Wold 1975; the sum over classes is ours.
 """
 
