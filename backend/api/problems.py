@@ -7,7 +7,7 @@ import logging
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DataError, OperationalError
 from starlette.exceptions import HTTPException
 
 from backend.store.db import is_busy
@@ -49,6 +49,8 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _request)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(OperationalError, _database)
+    app.add_exception_handler(DataError, _out_of_range)  # Postgres
+    app.add_exception_handler(OverflowError, _out_of_range)  # SQLite
     app.add_exception_handler(Exception, _internal)
 
 
@@ -105,6 +107,11 @@ def _database(request: Request, error: Exception) -> JSONResponse:
     return response(
         "storage", 507, f"The database cannot be used: {error.orig}.", "Free some space; `unskew doctor` says more."
     )
+
+
+def _out_of_range(request: Request, error: Exception) -> JSONResponse:
+    """A number that the database cannot hold is the number of nothing."""
+    return response("not_found", 404, "There is no such thing.", "See /docs for what there is.")
 
 
 def _internal(request: Request, error: Exception) -> JSONResponse:

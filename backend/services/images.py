@@ -64,6 +64,21 @@ def webp(store: Store, slug: str, example_id: int, size: int) -> bytes:
     return thumbnail(store, slug, example_id, size)[0].read_bytes()
 
 
+def files(store: Store, slug: str) -> dict[str, Path]:
+    """The file of every example, by sha256.
+
+    Raises:
+        NotFoundError: one is gone, or is not what was imported.
+    """
+    with store.read() as session:
+        project = project_store.get(session, slug)
+        root = Path(project.source["root"])
+        found = {digest: root / path for digest, path in pages.files(session, project.id)}
+    for digest, file in found.items():
+        _content(file, digest)
+    return found
+
+
 def _source(store: Store, slug: str, example_id: int) -> tuple[Path, str]:
     with store.read() as session:
         project = project_store.get(session, slug)

@@ -12,7 +12,7 @@ from backend.services import examples
 from backend.services.steps import steps
 from backend.store import attributions as attribution_store
 from backend.store import jobs as job_store
-from backend.store import pages, tables
+from backend.store import pages, references, tables
 from backend.store import projects as project_store
 from backend.store import runs as run_store
 from backend.store.db import Store
@@ -114,7 +114,7 @@ def _counts(
 
 
 def delete(store: Store, slug: str) -> None:
-    """Delete a project with its labels and results; the files go with `unskew doctor --repair`."""
+    """Delete a project with its labels, results and files; the images that it was imported from stay."""
     with store.session() as session:
         project = project_store.get(session, slug)
         active = job_store.n_active(session, project.id)
@@ -122,7 +122,17 @@ def delete(store: Store, slug: str) -> None:
             raise ConflictError(
                 f"{active} jobs of {slug!r} are queued or running.", fix="Cancel them, or let them end, then delete."
             )
+        before, hashes = references.referenced(session), references.content_hashes(session, project.id)
         project_store.delete_project(session, project)
+        session.flush()
+        gone = [session.get_one(tables.Artifact, number) for number in before - references.referenced(session)]
+        references.forget(session, [row.id for row in gone])
+        hashes -= references.content_hashes(session)
+    for row in gone:
+        store.artifacts.remove(row.kind, row.id)
+    for digest in hashes:
+        for path in (store.data / "thumbnails" / digest[:2]).glob(f"{digest}-*.webp"):
+            path.unlink(missing_ok=True)
 
 
 def _project(row: tables.Project, sizes: dict[str, int]) -> api.Project:

@@ -83,6 +83,10 @@ class Artifacts:
         finally:
             shutil.rmtree(partial, ignore_errors=True)
 
+    def remove(self, kind: str, artifact_id: str) -> None:
+        """Delete the folder; its row must be gone already."""
+        shutil.rmtree(self.folder(kind, artifact_id), ignore_errors=True)
+
     def manifest(self, kind: str, artifact_id: str) -> dict[str, Any]:
         try:
             found: dict[str, Any] = json.loads((self.folder(kind, artifact_id) / MANIFEST).read_text())

@@ -83,6 +83,14 @@ def file_of(session: Session, project_id: int, example_id: int) -> tuple[str, st
     return row.path, row.content_hash
 
 
+def files(session: Session, project_id: int) -> list[tuple[str, str]]:
+    """(sha256, path as imported) of every example that is a file."""
+    example = tables.Example
+    query = select(example.content_hash, example.path).where(example.project_id == project_id)
+    query = query.where(example.content.is_(None))
+    return [(digest, path) for digest, path in session.execute(query)]
+
+
 def class_counts(session: Session, project_id: int | None = None) -> list[tuple[int, str, int, int]]:
     """(project_id, split, label, n); of every project when none is named."""
     example = tables.Example

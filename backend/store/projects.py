@@ -199,7 +199,7 @@ def data(store: Store, session: Session, project: tables.Project, *, attributes:
 
 
 def delete_project(session: Session, project: tables.Project) -> None:
-    """Every row of the project. Its artifacts become orphans, which `unskew doctor --repair` removes."""
+    """Every row of the project; its artifacts are the caller's."""
     sets = select(tables.GroupSet.id).where(tables.GroupSet.project_id == project.id)
     scores = select(tables.ScoreSet.id).where(tables.ScoreSet.project_id == project.id)
     session.execute(delete(tables.Report).where(tables.Report.project_id == project.id))

@@ -22,7 +22,7 @@ PAGE_HEADERS = {
     "X-Robots-Tag": "noindex",
     "X-Frame-Options": "DENY",
     "Content-Security-Policy": "default-src 'none'; img-src data:; "
-    "style-src 'unsafe-inline'; script-src 'unsafe-inline'",
+    "style-src 'unsafe-inline'; script-src 'unsafe-inline'; sandbox allow-scripts allow-popups allow-downloads",
 }
 
 
