@@ -27,7 +27,7 @@ def made_here(log: list[str]) -> int:
 def arrays(house: House) -> dict[str, bytes]:
     with house.store.read() as session:
         (row,) = attributions.list_attributions(session, DIGITS)
-        assert row.diagnostics["damping_rule"] == "auto" and row.diagnostics["stated_peak_bytes"] > 0
+        assert row.diagnostics["stated_peak_bytes"] > 0
         folder = house.store.artifacts.path(attributions.ATTRIBUTION, row.artifact)
         assert house.store.artifacts.problems(session) == []
     return {path.name: path.read_bytes() for path in sorted(folder.glob("*.npy"))}

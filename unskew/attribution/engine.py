@@ -69,7 +69,7 @@ class Attribution:
         train: Sequence[Features | Sequence[Features]],
         targets: Sequence[Features | Sequence[Features]],
         *,
-        damping: float | Literal["auto"] = "auto",
+        damping: float | Literal["auto"],
     ) -> Attribution:
         """Solve per checkpoint and average.
 

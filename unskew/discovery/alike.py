@@ -7,7 +7,10 @@ same way, in units of how much two rows of the class usually do:
 
     likeness = mean cosine over pairs of wrongly predicted targets / root mean square cosine over all pairs
 
-of rows that are transformed, scaled to unit length and centred on the class. 0: as unlike as any two. What a bias does
+of rows that are transformed, scaled to unit length and centred on the class. 0: as unlike as any two. Centring on the
+class takes away from the wrong ones' common part what their share of the class is, so the mean is divided by
+(1 - share)²: a validation set that holds both groups equally, where a third may be wrong, reads like one that is as
+skewed as training, where a twentieth is. What a bias does
 it does in several classes, and one class has few errors, so a class's likeness is averaged with what the other classes
 say. Which values come with a planted bias and which without any is measured in docs/evidence.md.
 """
@@ -47,7 +50,8 @@ def likeness(gram: NDArray[np.float64], wrong: NDArray[np.bool_]) -> Interval | 
     value = total / (n * (n - 1))
     without_each = (total - 2 * of_each) / ((n - 1) * (n - 2))
     error = np.sqrt((n - 1) / n * np.square(without_each - without_each.mean()).sum())
-    value, error = float(value / usual), float(error / usual)
+    unit = usual * (1 - n / len(wrong)) ** 2
+    value, error = float(value / unit), float(error / unit)
     return Interval(value=value, low=value - _Z * error, high=value + _Z * error, n=n)
 
 

@@ -1,4 +1,9 @@
-"""The directions of one class: the error-guided one first, then the principal ones."""
+"""The directions of one class: the error-guided one and the principal ones, the one that parts right from wrong first.
+
+Where validation is as skewed as training, the first principal direction is seldom the bias and the error-guided one
+is; where validation holds both groups equally it is the other way round. Which of the two comes first, and so stands
+for the class where nobody chooses, is decided by what can be seen without a group label: the gap in accuracy.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +16,7 @@ from unskew.discovery import rows
 from unskew.discovery.error_guided import ErrorGuided, Errors, error_guided
 from unskew.discovery.principal import directions_pca, signs
 from unskew.discovery.rows import Tau
+from unskew.evaluation.intervals import newcombe
 from unskew.schemas.api import Interval
 from unskew.schemas.enums import DirectionKind
 from unskew.schemas.params import DiscoverParams
@@ -18,7 +24,7 @@ from unskew.schemas.params import DiscoverParams
 
 @dataclass(frozen=True)
 class ClassDirections:
-    """Directions of one class: the error-guided one, where there is one, then principal ones, largest share first.
+    """Directions of one class: principal ones, largest share first, and the error-guided one before or after the first.
 
     The positive end is the one with the higher target loss: projections correlate positively with it.
 
@@ -89,10 +95,12 @@ def class_directions(
     if errors is not None:
         guided = error_guided(tau, positions, loss, errs, errors.axis, params.row_transform)
     if guided is not None:
-        kinds = (DirectionKind.ERROR_GUIDED, *kinds)
-        projections = np.vstack([guided.projection.astype(np.float32), projections])
-        loadings = np.vstack([guided.loading, loadings])
-        shares = np.concatenate([[guided.share], shares])
+        guided_first = not len(projections) or _gap(guided.projection, errs) >= _gap(projections[0], errs)
+        place = 0 if guided_first else 1
+        kinds = (*kinds[:place], DirectionKind.ERROR_GUIDED, *kinds[place:])
+        projections = np.insert(projections, place, guided.projection, axis=0)
+        loadings = np.insert(loadings, place, guided.loading, axis=0)
+        shares = np.insert(shares, place, guided.share)
     return ClassDirections(
         label=label,
         positions=positions.astype(np.int64),
@@ -104,3 +112,10 @@ def class_directions(
         own_train=own_train.astype(np.int64),
         alike=None if errors is None else errors.alike.get(label),
     )
+
+
+def _gap(projection: NDArray[np.floating], wrong: NDArray[np.bool_]) -> float:
+    """How much more often the model errs on the positive side, at the low end of the 95 % interval."""
+    above = projection > 0
+    k, n = (int(wrong[above].sum()), int(wrong[~above].sum())), (int(above.sum()), int((~above).sum()))
+    return newcombe(k[0], n[0], k[1], n[1]).low if min(n) else 0.0

@@ -150,7 +150,7 @@ class AttributeParams(Params):
     projection_dim: int | None = Field(None, ge=1)  # budget of all layers together, instead of one a layer
     projection: Literal["random", "pca"] = "random"  # pca: along what the layers see on the first training examples
     grad_wrt: list[str] | None = None  # patterns of parameter names, such as "fc.*"; None: all that are trained
-    damping: float | Literal["auto"] = "auto"  # λ, times the mean of the diagonal of ΦᵀΦ; auto: chosen per checkpoint
+    damping: float | Literal["auto"] = 1.0  # λ, times the mean of the diagonal of ΦᵀΦ; auto: chosen per checkpoint
     storage: Literal["float32", "float16"] = "float32"  # of features; sums are always float32 and float64
     mixed_precision: bool = False  # forward and backward in bfloat16, for accelerators
     seed: int = 0

@@ -18,7 +18,7 @@ from unskew.schemas.params import DiscoverParams
 from workers.context import Context, Step
 from workers.runs import project_data
 
-DISCOVERY_VERSION = 2  # rises with every change that changes directions or their evidence
+DISCOVERY_VERSION = 3  # rises with every change that changes directions or their evidence
 
 
 def plan(context: Context) -> list[Step]:

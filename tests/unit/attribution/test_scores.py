@@ -153,7 +153,7 @@ def test_duplicating_an_example_splits_its_score() -> None:
 
 def test_condition_fallback_and_units_are_reported() -> None:
     train, targets = records()
-    facts = Attribution.from_features(train, targets).diagnostics
+    facts = Attribution.from_features(train, targets, damping="auto").diagnostics
     assert facts["damping_rule"] == "auto" and len(set(facts["damping_relative"])) >= 1
     assert all(0.01 <= d <= 1e3 for d in facts["damping_relative"])
     assert all(c >= 1 for c in facts["condition_number"]) and facts["fallback"] == [False, False]
@@ -201,10 +201,10 @@ def test_rows_on_disk_read_what_was_written(tmp_path: Path) -> None:
 def test_what_does_not_fit_is_refused() -> None:
     train, targets = records()
     with pytest.raises(DataError, match="1 checkpoints for training and 2"):
-        Attribution.from_features(train[:1], targets)
+        Attribution.from_features(train[:1], targets, damping=DAMPING)
     with pytest.raises(SettingsError, match="damping is 0"):
         Attribution.from_features(train, targets, damping=0)
-    attribution = Attribution.from_features(train, targets)
+    attribution = Attribution.from_features(train, targets, damping=DAMPING)
     with pytest.raises(SettingsError, match=r"shape \(3, 1\) for 24 targets"):
         attribution.top(np.ones((3, 1)))
     with pytest.raises(DataError, match="no training example 60"):

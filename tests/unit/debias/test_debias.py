@@ -15,7 +15,7 @@ from unskew.schemas.params import AttributeParams, InputShape, ModelSpec, TrainP
 
 SPEC = ModelSpec(kwargs={"width": 4})
 PARAMS = TrainParams(epochs=8, batch_size=32, learning_rate=3e-3)
-ATTRIBUTION = AttributeParams(projection_in=4, projection_out=4)
+ATTRIBUTION = AttributeParams(projection_in=4, projection_out=4, damping="auto")  # a round of this removes something
 
 
 def _split(n: int, seed: int, minority: float) -> tuple[SplitArrays, np.ndarray]:

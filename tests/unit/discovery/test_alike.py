@@ -39,7 +39,7 @@ def test_likeness_by_hand() -> None:
     usual = np.sqrt((cosine[~np.eye(12, dtype=bool)] ** 2).mean())
     among = cosine[:5, :5][~np.eye(5, dtype=bool)].mean()
     found = likeness(r @ r.T, wrong)
-    assert found is not None and found.value == pytest.approx(among / usual)
+    assert found is not None and found.value == pytest.approx(among / usual / (1 - 5 / 12) ** 2)
 
 
 def test_with_too_few_errors_nothing_is_said() -> None:
@@ -58,7 +58,7 @@ def test_classes_are_averaged() -> None:
 
 @pytest.mark.parametrize(
     ("value", "verdict"),
-    [(0.9, Verdict.STRONG), (0.45, Verdict.POSSIBLE), (0.1, Verdict.NONE), (None, Verdict.POSSIBLE)],
+    [(0.9, Verdict.STRONG), (0.55, Verdict.POSSIBLE), (0.1, Verdict.NONE), (None, Verdict.POSSIBLE)],
 )
 def test_the_verdict_needs_a_gap_and_likeness(value: float | None, verdict: Verdict) -> None:
     projection = np.linspace(-1, 1, 400)

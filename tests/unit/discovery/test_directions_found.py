@@ -41,10 +41,10 @@ class Planted:
     Minority: a tenth of either class shows the other class's attribute, and is badly predicted; so are some hard ones.
     """
 
-    def __init__(self, n_classes: int = 2, seed: int = 0) -> None:
+    def __init__(self, n_classes: int = 2, seed: int = 0, minority: float = 0.1) -> None:
         rng = np.random.default_rng(seed)
-        self.train_label, train_value = self._examples(rng, n_classes, 200)
-        self.label, value = self._examples(rng, n_classes, 100)
+        self.train_label, train_value = self._examples(rng, n_classes, 200, 0.1)
+        self.label, value = self._examples(rng, n_classes, 100, minority)
         self.minority = value != self.label
         same_label = self.train_label[:, None] == self.label
         same_value = train_value[:, None] == value
@@ -56,10 +56,12 @@ class Planted:
         self.attribution = Attribution.from_matrix(self.tau, target_loss=self.loss, target_prediction=prediction)
 
     @staticmethod
-    def _examples(rng: np.random.Generator, n_classes: int, n: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def _examples(
+        rng: np.random.Generator, n_classes: int, n: int, minority: float
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         label = np.repeat(np.arange(n_classes), n)
         other = (label + rng.integers(1, n_classes, len(label))) % n_classes
-        return label, np.where(rng.random(len(label)) < 0.1, other, label)
+        return label, np.where(rng.random(len(label)) < minority, other, label)
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])
@@ -113,11 +115,21 @@ def test_one_class_and_few_errors_are_no_crash() -> None:
     loss[3] = 2.0
     alone = Attribution.from_matrix(planted.tau[:, own], target_loss=loss)
     (found,) = alone.directions(np.zeros(own.sum(), dtype=np.int64), planted.train_label)
-    assert found.kinds[0] is DirectionKind.ERROR_GUIDED and (found.projections[0] > 0).sum() == 1
+    guided = found.kinds.index(DirectionKind.ERROR_GUIDED)
+    assert (found.projections[guided] > 0).sum() == 1
     assert found.alike is None
     tiny = Attribution.from_matrix(planted.tau[:, :4], target_loss=loss[:4])
     (found,) = tiny.directions(np.zeros(4, dtype=np.int64), planted.train_label)
     assert set(found.kinds) == {DirectionKind.PRINCIPAL}
+
+
+def test_the_direction_that_parts_right_from_wrong_comes_first() -> None:
+    """With both groups equally often, and some hard examples, the first principal direction; else the error-guided."""
+    for minority, first in ((0.5, DirectionKind.PRINCIPAL), (0.1, DirectionKind.ERROR_GUIDED)):
+        planted = Planted(minority=minority)
+        for found in planted.attribution.directions(planted.label, planted.train_label):
+            assert found.kinds[0] is first and DirectionKind.ERROR_GUIDED in found.kinds[:2]
+            assert auroc(found.projections[0], planted.minority[found.positions]).value > 0.9
 
 
 def test_pseudo_groups_follow_the_error_guided_direction() -> None:
