@@ -102,11 +102,7 @@ def _reveal(project: ProjectDetail) -> None:
             "That you looked, and when, is written down for good and stands in every report."
         )
         who = str(st.session_state.get("annotator") or "me")
-        if st.button("Reveal test results", key="reveal", type="primary") and attempt(
-            lambda: api.reveal_test(project.slug, who), done="Test revealed, and written down"
-        ):
-            st.session_state["split"] = Split.TEST
-            st.rerun()
+        st.button("Reveal test results", key="reveal", type="primary", on_click=_look, args=(project.slug, who))
         code(
             f'client.reveal_test("{project.slug}", who="{who}")',
             "POST",
@@ -114,6 +110,12 @@ def _reveal(project: ProjectDetail) -> None:
             key="reveal_code",
             body={"who": who},
         )
+
+
+def _look(slug: str, who: str) -> None:
+    """Before the page is drawn anew: once its widget is there, Streamlit lets nobody set the split."""
+    if attempt(lambda: api.reveal_test(slug, who), done="Test revealed, and written down"):
+        st.session_state["split"] = Split.TEST
 
 
 # ---------------------------------------------------------------- results

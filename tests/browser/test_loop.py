@@ -103,14 +103,14 @@ def test_attribution_and_directions_take_one_button_each(screen: Screen, server:
 
 # ---------------------------------------------------------------- discover
 def test_discover_shows_both_ends_and_keeps_decisions(screen: Screen, server: Server) -> None:
-    screen.open(f"discover?project={NAME}&class=1&direction=errors")
+    shown, following = (d for d in server.api.directions(NAME) if d.label == 1 and d.index < 2)
+    screen.open(f"discover?project={NAME}&class=1&direction={shown.title}")
     screen.page.locator(".us-strip").nth(3).wait_for()
     assert screen.page.locator(".us-strip").count() == 4
     screen.page.wait_for_function(
         "() => { const seen = [...document.querySelectorAll('.us-strip img')].slice(0, 8);"
         " return seen.length === 8 && seen.every(i => i.complete && i.naturalWidth > 0) }"
     )
-    shown = next(d for d in server.api.directions(NAME) if d.label == 1 and d.index == 0)
     screen.see(shown.evidence.sentence)
     first = screen.page.locator(".us-strip").first.locator("img").first.get_attribute("src")
     screen.press_button("flip")
@@ -124,11 +124,11 @@ def test_discover_shows_both_ends_and_keeps_decisions(screen: Screen, server: Se
     screen.see("1 of")
     assert server.api.direction(shown.id).name == "background"
     screen.press_button("d_next")
-    screen.page.wait_for_url("**direction=PC1**")
+    screen.page.wait_for_url(f"**direction={following.title}**")
 
 
 def test_a_group_set_is_made_from_directions(screen: Screen, server: Server) -> None:
-    screen.open(f"discover?project={NAME}&class=1&direction=errors")
+    screen.open(f"discover?project={NAME}&class=1&direction=PC1")
     screen.press_button("group_set_box")
     screen.page.locator(".st-key-gs_make button").wait_for()
     screen.press_button("gs_make")
@@ -234,9 +234,7 @@ def test_retrain_is_cancelled_resumed_and_done(screen: Screen, server: Server) -
 def test_compare_shows_methods_groups_and_flips(screen: Screen, server: Server) -> None:
     screen.step("Compare")
     screen.see("Fixed and broken")
-    assert (
-        screen.page.locator(".st-key-split").get_by_text("test").count() == 0
-    )  # hidden until somebody decides to look
+    assert screen.page.locator(".st-key-split").get_by_text("test").count() == 0  # hidden until somebody looks
     screen.press_button("reveal_box")
     screen.page.locator(".st-key-reveal button").wait_for()
     screen.press_button("reveal")
