@@ -61,7 +61,8 @@ def test_own_data_and_own_model_from_import_to_report(shell: Shell, digits_manif
     attribution = shell.json("attribute", "my-digits", "--projection", "4")
     assert (attribution["n_train"], attribution["n_targets"]) == (160, 40)
     directions = shell.json("discover", "my-digits", "--directions", "2")
-    assert {(d["label_name"], d["index"]) for d in directions} == {(c, i) for c in ("high", "low") for i in (0, 1)}
+    titles = ("errors", "PC1", "PC2")
+    assert {(d["label_name"], d["title"]) for d in directions} == {(c, t) for c in ("high", "low") for t in titles}
     scored = shell.json("score", "my-digits", "--pseudo")
     assert scored["method"] == "auto_trak"
     rows = shell.folder / "drop.npy"
