@@ -80,7 +80,7 @@ def test_many_label_at_once(store: Store) -> None:
             write = api.LabelWrite(key=f"person-{name}-{n}", example_id=ids[(name + n) % 10], group=n % 2)
             for _ in range(2):
                 groups.write(store, 1, api.LabelBatch(labels=[write], annotator=f"p{name}"))
-        groups.undo(store, 1, f"p{name}")
+        groups.undo(store, 1, api.AnnotatorBody(annotator=f"p{name}"))
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(person, range(8)))
