@@ -16,6 +16,7 @@ from unskew.attribution.layers import Backward, Contributions, Tap, direct_param
 from unskew.attribution.passes import Batch, checked_margin, logits_of
 from unskew.attribution.projections import Layout
 from unskew.errors import ModelError
+from unskew.memory import ERRORS, ran_out
 
 Found = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 
@@ -114,7 +115,9 @@ def halving(recorder: Recorder, batch: Batch) -> Iterator[tuple[Batch, Found]]:
     """
     try:
         found = recorder.run(batch)
-    except torch.OutOfMemoryError as error:
+    except ERRORS as error:
+        if not ran_out(error):
+            raise
         if len(batch) == 1:
             raise ModelError(
                 "One example does not fit into the device's memory.", fix="Use another device, or a smaller model."

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from unskew.errors import ModelError, Stopped
+from unskew.memory import ERRORS, ran_out
 from unskew.models import preprocess
 from unskew.models.checkpoints import load_progress, save_progress
 from unskew.schemas.params import TrainParams
@@ -72,6 +73,7 @@ class Fit:
     curves: list[tuple[int, Metrics]] = field(default_factory=list)
     seconds: float = 0.0
     best: Best | None = None
+    parts: int = 1  # that a batch goes through the model in; more than one since memory ran out
 
     def run(self) -> None:
         """Train `model` in place; `curves`, `seconds` and `best` hold the whole run, also what was before a restart.
@@ -124,12 +126,9 @@ class Fit:
                 raise Stopped
             rows = order[start:end]
             label = target[torch.from_numpy(rows).to(self.device)]
-            loss = self.objective.loss(self.model, preprocess(self.inputs.batch(rows)), label, rows)
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
+            total += self._backward(rows, label, optimizer) * len(rows)
             optimizer.step()
             schedule.step()
-            total += loss.detach() * len(rows)
         mean = float(total) / len(order)
         if not np.isfinite(mean):
             raise ModelError(
@@ -137,6 +136,40 @@ class Fit:
                 fix=f"Lower the learning rate (now {self.params.learning_rate:g}), or mend the model.",
             )
         return mean
+
+    def _backward(self, rows: NDArray[np.int64], label: torch.Tensor, optimizer: torch.optim.Optimizer) -> torch.Tensor:
+        """A batch's loss, its gradient being in place; where memory runs out, in parts that are added up.
+
+        The parts of a batch are not learned from one after another: but for layers that look at the whole batch (batch
+        norm), the step is that of the whole batch.
+
+        Raises:
+            ModelError: not even single rows fit, or the objective is of whole batches.
+        """
+        while True:
+            try:
+                return self._in_parts(rows, label, optimizer)
+            except ERRORS as error:
+                if not ran_out(error):
+                    raise
+                if not self.objective.adds_up or 2 * self.parts > len(rows):
+                    raise ModelError(
+                        f"Memory ran out in training, with {-(-len(rows) // self.parts)} rows at a time.",
+                        fix=f"Use a batch smaller than {self.params.batch_size}, smaller inputs or a smaller model, "
+                        "or a device with more memory.",
+                    ) from error
+            self.parts *= 2
+
+    def _in_parts(self, rows: NDArray[np.int64], label: torch.Tensor, optimizer: torch.optim.Optimizer) -> torch.Tensor:
+        optimizer.zero_grad(set_to_none=True)
+        total = torch.zeros((), device=self.device)
+        for part in np.array_split(np.arange(len(rows)), min(self.parts, len(rows))):
+            inputs = preprocess(self.inputs.batch(rows[part]))
+            loss = self.objective.loss(self.model, inputs, label[part[0] : part[-1] + 1], rows[part])
+            loss = loss * (len(part) / len(rows))
+            loss.backward()  # type: ignore[no-untyped-call]
+            total += loss.detach()
+        return total
 
     def _order(self, rng: np.random.Generator) -> NDArray[np.int64]:
         n = len(self.index)
@@ -155,6 +188,7 @@ class Fit:
             "objective": self.objective.state(),
             "curves": self.curves,
             "seconds": self.seconds,
+            "parts": self.parts,
             "best": None if self.best is None else [self.best.epoch, list(self.best.score), self.best.state],
         }
         save_progress(self.state_path, progress)
@@ -173,6 +207,7 @@ class Fit:
             self.best = Best(int(epoch), (float(score[0]), float(score[1])), state)
         self.curves = [(int(done), dict(metrics)) for done, metrics in progress["curves"]]
         self.seconds = float(progress["seconds"])
+        self.parts = int(progress.get("parts", 1))
         return int(progress["epochs_done"])
 
 

@@ -14,7 +14,13 @@ State = dict[str, torch.Tensor]
 
 
 class Objective(Protocol):
-    """`loss` takes model, input float (batch, …), label int64 (batch,) and training positions int64 (batch,)."""
+    """`loss` takes model, input float (batch, …), label int64 (batch,) and training positions int64 (batch,).
+
+    Attributes:
+        adds_up: a batch's loss is the mean of its examples' own: its gradient can be added up from parts of the batch.
+    """
+
+    adds_up: bool
 
     def loss(
         self, model: nn.Module, inputs: torch.Tensor, label: torch.Tensor, rows: NDArray[np.int64]
@@ -25,6 +31,8 @@ class Objective(Protocol):
 
 class CrossEntropy:
     """Mean cross-entropy of the batch [nats]."""
+
+    adds_up = True
 
     def loss(
         self, model: nn.Module, inputs: torch.Tensor, label: torch.Tensor, rows: NDArray[np.int64]
@@ -46,6 +54,8 @@ class GroupDRO:
 
     Source: Sagawa et al. 2020, algorithm 1; no generalisation adjustment (C = 0).
     """
+
+    adds_up = False
 
     def __init__(self, group: NDArray[np.int64], step_size: float, device: torch.device) -> None:
         present = np.bincount(group[group >= 0]) > 0
@@ -81,6 +91,8 @@ class Lisa:
 
     Source: Yao et al. 2022, algorithm 1, mixup variant.
     """
+
+    adds_up = False
 
     def __init__(self, attribute: NDArray[np.int64], n_classes: int, same_label: float, beta: float) -> None:
         self._attribute = attribute

@@ -13,6 +13,7 @@ from torch import nn
 
 from unskew.errors import Stopped
 from unskew.evaluation import Predictions
+from unskew.memory import ERRORS, ran_out
 from unskew.models import preprocess
 from unskew.training.inputs import InputSource
 
@@ -82,6 +83,23 @@ def _logits(
             if should_stop is not None and should_stop():
                 raise Stopped
             index = np.arange(start, min(start + batch_size, len(source)), dtype=np.int64)
-            yield index, model(preprocess(source.batch(index))).float().cpu()
+            yield from _halving(model, source, index)
     finally:
         model.train(was_training)
+
+
+def _halving(
+    model: nn.Module, source: InputSource, index: NDArray[np.int64]
+) -> Iterator[tuple[NDArray[np.int64], torch.Tensor]]:
+    """A batch's logits; where memory runs out, those of its halves."""
+    try:
+        logits = model(preprocess(source.batch(index))).float().cpu()
+    except ERRORS as error:
+        if len(index) == 1 or not ran_out(error):
+            raise
+        logits = None
+    if logits is not None:
+        yield index, logits
+        return
+    for part in np.array_split(index, 2):
+        yield from _halving(model, source, part)

@@ -91,6 +91,8 @@ class Runs:
         setting = trial.setting
         if fit.best is not None:
             setting += f", stopped at epoch {fit.best.epoch}" if fit.best.epoch < trial.epochs else ""
+        if fit.parts > 1:
+            setting += f"{', ' if setting else ''}batches in {fit.parts} parts because memory ran out"
         state = {k: v.detach().to("cpu", copy=True) for k, v in fit.model.state_dict().items()}
         score = fit.best.score if fit.best is not None else (0.0, 0.0)
         return Finished(score, state, setting, len(np.unique(trial.index)), curves)

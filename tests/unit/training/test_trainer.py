@@ -14,6 +14,7 @@ from torch import nn
 from unskew.data import Data
 from unskew.errors import ModelError, SettingsError, Stopped
 from unskew.evaluation import group_metrics
+from unskew.memory import ran_out
 from unskew.models import build
 from unskew.schemas.params import InputShape, ModelSpec, TrainParams
 from unskew.training import TrainResult, predict, train
@@ -268,3 +269,64 @@ def test_a_row_left_over_joins_the_batch_before() -> None:
 def test_neighbouring_seeds_and_epochs_do_not_share_random_numbers() -> None:
     seeds = {epoch_seed(seed, epoch) for seed in range(20) for epoch in range(20)}
     assert len(seeds) == 400
+
+
+class Bounded(nn.Module):
+    """A linear model on a device that holds `most` rows at a time."""
+
+    def __init__(self, n_classes: int, image_size: int, most: int) -> None:
+        super().__init__()
+        self.most, self.last = most, nn.Linear(3 * image_size**2, n_classes)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if len(x) > self.most and (self.most or self.training):  # a model is tried with two rows before it is trained
+            raise torch.OutOfMemoryError(f"no room for {len(x)} rows")
+        return self.last(x.flatten(1))
+
+
+def bounded(most: int) -> ModelSpec:
+    return ModelSpec(factory=f"{__name__}:Bounded", kwargs={"most": most})
+
+
+def test_a_batch_that_does_not_fit_is_learned_from_in_parts(data: Data) -> None:
+    params = TrainParams(epochs=3, batch_size=32)
+    whole = train("erm", data, model=bounded(1000), seed=0, params=params)
+    parts = train("erm", data, model=bounded(10), seed=0, params=params)
+    assert "4 parts because memory ran out" in parts.setting and "memory" not in whole.setting
+    for name, values in whole.state.items():
+        torch.testing.assert_close(parts.state[name], values, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(parts.validation.loss, whole.validation.loss, rtol=1e-3, atol=1e-4)
+
+
+def test_a_run_in_parts_goes_on_in_parts(data: Data, tmp_path: Path) -> None:
+    params = TrainParams(epochs=4, batch_size=32)
+    calls = 0
+
+    def stop() -> bool:
+        nonlocal calls
+        calls += 1
+        return calls > 7
+
+    whole = train("erm", data, model=bounded(10), seed=0, params=params)
+    with pytest.raises(Stopped):
+        train("erm", data, model=bounded(10), seed=0, params=params, state_path=tmp_path / "s", should_stop=stop)
+    assert same(train("erm", data, model=bounded(10), seed=0, params=params, state_path=tmp_path / "s"), whole)
+
+
+def test_memory_that_holds_no_row_fails_clearly(data: Data) -> None:
+    with pytest.raises(ModelError, match=r"Memory ran out in training, with 1 rows.*batch smaller than 16"):
+        train("erm", data, model=bounded(0), seed=0, params=TrainParams(epochs=1, batch_size=16))
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (MemoryError(), True),
+        (RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"), True),
+        (RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory"), True),
+        (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), False),
+        (ValueError("out of range"), False),
+    ],
+)
+def test_what_counts_as_memory_that_ran_out(error: BaseException, expected: bool) -> None:
+    assert ran_out(error) is expected
