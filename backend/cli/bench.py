@@ -24,7 +24,7 @@ def register(app: typer.Typer) -> None:
 
 
 def attribution(
-    examples: Annotated[int, typer.Option(min=64, help="Random examples a pass.")] = 512,
+    examples: Annotated[int, typer.Option(min=64, help="Random examples a pass.")] = 2048,
     repeats: Annotated[int, typer.Option(min=1, help="Passes of each kind, in turns; medians are printed.")] = 3,
     traker: Annotated[
         str, typer.Option(help="full: all 2,048 dimensions; short: 200, multiplied up; none: without.")

@@ -5,8 +5,8 @@ Hooks on the layers keep the projected input of each, and meet the gradient at i
 gradient of the sum of margins at row i of a layer's output is that of example i's own margin. Weights are frozen
 during the pass: their gradients are never computed, which pays for the projections.
 
-That every layer was understood is not assumed but checked: on three rows, one at a time, ordinary automatic
-differentiation gives every parameter's gradient, and a parameter whose feature differs (used outside its layer,
+That every layer was understood is not assumed but checked: on three rows, weighed 1, 1/2 and 1/3, ordinary automatic
+differentiation gives every parameter's gradient, and a parameter whose features' sum differs (used outside its layer,
 batch not first, examples mixed) is left out and named in an `UncoveredParametersWarning`.
 """
 
@@ -165,18 +165,19 @@ def _checked_layout(
     batch = split.rows(0, n)
     with Recorder(model, layout) as recorder, saved_bytes() as kept:
         phi, _, together = recorder.run(batch)
-    singles = [_gradients(model, [p for _, p in wanted], batch.part(i, i + 1)) for i in range(n)]
-    exact = [gradients for gradients, _ in singles]
-    _check_independent(model, together.detach(), torch.cat([f for _, f in singles]), batch)
-    used = {name for j, (name, _) in enumerate(wanted) if any(row[j] is not None for row in exact)}
+    _check_independent(model, together.detach(), batch)
+    # One gradient of a weighted sum instead of one an example: weights differ, so that a row's share in another's place
+    # shows as well.
+    weights = 1 / torch.arange(1, n + 1, device=phi.device)
+    exact = _gradients(model, [p for _, p in wanted], batch, weights)
+    used = {name for (name, _), gradient in zip(wanted, exact, strict=True) if gradient is not None}
     left_out = {name for name in used if name not in {slot.name for slot in layout.slots.values()}}
-    for j, (name, parameter) in enumerate(wanted):
+    for (name, parameter), gradient in zip(wanted, exact, strict=True):
         slot = layout.of(parameter)
         if slot is None:
             continue
-        rows = [torch.zeros_like(parameter) if row[j] is None else row[j] for row in exact]
-        truth = slot.project(torch.stack([r for r in rows if r is not None]).float())
-        error = (phi[:, slot.columns] - truth).norm()
+        truth = slot.project((torch.zeros_like(parameter) if gradient is None else gradient)[None].float())[0]
+        error = (weights @ phi[:, slot.columns] - truth).norm()
         if not error <= _CHECK_TOLERANCE * truth.norm() + 1e-6 * (1 + phi.norm()):
             left_out.add(name)
     total = sum(p.numel() for name, p in wanted if name in used)
@@ -215,18 +216,21 @@ def _differentiable(parameters: list[nn.Parameter]) -> Iterator[None]:
 
 
 def _gradients(
-    model: nn.Module, parameters: list[nn.Parameter], one: Batch
-) -> tuple[tuple[torch.Tensor | None, ...], torch.Tensor]:
-    """One example's gradient by every parameter, None where the margin does not depend on it; and its margin."""
+    model: nn.Module, parameters: list[nn.Parameter], batch: Batch, weights: torch.Tensor
+) -> tuple[torch.Tensor | None, ...]:
+    """Gradient of Σ weights · margins by every parameter, None where no margin depends on it."""
     with _differentiable(parameters):
-        f = checked_margin(logits_of(model, one), one)
+        f = checked_margin(logits_of(model, batch), batch)
         if not f.requires_grad:
-            return (None,) * len(parameters), f.detach()
-        return torch.autograd.grad(f.sum(), parameters, allow_unused=True), f.detach()
+            return (None,) * len(parameters)
+        return torch.autograd.grad(weights @ f, parameters, allow_unused=True)
 
 
-def _check_independent(model: nn.Module, together: torch.Tensor, alone: torch.Tensor, batch: Batch) -> None:
+def _check_independent(model: nn.Module, together: torch.Tensor, batch: Batch) -> None:
     """Margins of the same examples in one batch and one by one must agree."""
+    with torch.no_grad():
+        singles = [batch.part(i, i + 1) for i in range(len(batch))]
+        alone = torch.cat([checked_margin(logits_of(model, one), one) for one in singles])
     wrong = (together - alone).abs() > _CHECK_TOLERANCE * (1 + alone.abs())
     if wrong.any():
         index, name = batch.first(wrong)

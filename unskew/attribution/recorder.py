@@ -82,9 +82,9 @@ class Recorder:
             by_weight, by_bias = self._linear_tap(of_weight, None, x, n), self._linear_tap(None, of_bias, x, n)
 
         def backward(g: torch.Tensor) -> Contributions:
-            yield from by_weight(F.pad(g, (rows.start, len(weight) - rows.stop)))
+            yield from by_weight(_placed(g, rows, len(weight)))
             if bias is not None:
-                yield from by_bias(F.pad(g, (bias_rows.start, len(bias) - bias_rows.stop)))
+                yield from by_bias(_placed(g, bias_rows, len(bias)))
 
         return self._meet(y, backward)
 
@@ -105,6 +105,11 @@ class Recorder:
 
         output.register_hook(on_gradient)  # type: ignore[no-untyped-call]
         return output
+
+
+def _placed(g: torch.Tensor, rows: slice, n_rows: int) -> torch.Tensor:
+    """Some rows' gradient, zeros for the others; no copy where they are all."""
+    return g if g.shape[-1] == n_rows else F.pad(g, (rows.start, n_rows - rows.stop))
 
 
 def halving(recorder: Recorder, batch: Batch) -> Iterator[tuple[Batch, Found]]:

@@ -57,7 +57,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m unskew.bench", description=__doc__)
     kinds = parser.add_subparsers(dest="kind", required=True)
     attribution = kinds.add_parser("attribution")
-    attribution.add_argument("--examples", type=int, default=512)
+    attribution.add_argument("--examples", type=int, default=2048)
     attribution.add_argument("--repeats", type=int, default=3)
     attribution.add_argument("--traker", choices=("full", "short", "none"), default="short")
     scale = kinds.add_parser("scale")

@@ -9,6 +9,7 @@ three stages are linear in it.
 from __future__ import annotations
 
 import resource
+import shutil
 import sys
 import tempfile
 import time
@@ -23,6 +24,7 @@ from numpy.typing import NDArray
 from unskew.attribution import Attribution, Features
 from unskew.attribution.factors import Factors
 from unskew.attribution.rows import Index
+from unskew.errors import SettingsError
 from unskew.schemas.params import DiscoverParams
 
 _PAGES = 100
@@ -65,6 +67,7 @@ def measure_scale(
 ) -> dict[str, Any]:
     """Write the factors, state the memory, then time each stage; see the module."""
     n, m, classes = (max(2, round(full * fraction)) for full in (n_train, n_targets, n_classes))
+    _check_room(folder or Path(tempfile.gettempdir()), 2 * n * dim + 4 * m * dim)
     with tempfile.TemporaryDirectory(dir=folder) as place:
         tell(f"{n:,} training examples, {m:,} targets, {classes:,} classes, {dim:,} features: writing the factors")
         started = time.perf_counter()
@@ -99,6 +102,20 @@ def measure_scale(
         "writing_seconds": written,
         "largest_error_against_dense": _agreement(),
     }
+
+
+def _check_room(folder: Path, needed: int) -> None:
+    """Make the folder; refuse one that is not to be had or too small for the factors [bytes]."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(folder).free
+    except OSError as error:
+        raise SettingsError(f"{folder} cannot be used: {error.strerror}.", fix="Name another --folder.") from error
+    if free < needed:
+        raise SettingsError(
+            f"The factors take {needed / 1e9:.1f} GB, and {folder} has {free / 1e9:.1f} GB left.",
+            fix="Name another --folder, or a smaller --fraction.",
+        )
 
 
 def _stages(

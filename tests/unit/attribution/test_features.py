@@ -43,6 +43,24 @@ def test_a_parameter_outside_the_layers_is_named_with_its_share() -> None:
     assert found.covered == pytest.approx(1 - 4 / 42)
 
 
+class PositionFirst(nn.Module):
+    """A layer that sees (positions, examples): its rows cannot be read as one example after the other."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mixed, self.head = nn.Linear(3, 4), nn.Linear(4, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:  # (n, 2, 3)
+        return self.head(torch.tanh(self.mixed(x.transpose(0, 1).flatten(0, 1))).reshape(2, len(x), 4).sum(0))
+
+
+def test_shares_in_another_examples_place_are_noticed() -> None:
+    x, label = torch.randn(6, 2, 3), np.arange(6) % 2
+    with pytest.warns(UncoveredParametersWarning, match=r"mixed\.weight"):
+        found = featurize(PositionFirst(), x, label, seed=0, projections="identity")
+    assert found.phi.shape == (6, 10)  # the layer's bias is left out as well; the head is kept
+
+
 def test_grad_wrt_takes_patterns_and_refuses_what_matches_nothing() -> None:
     x, label = image_data()
     whole = featurize_exact(cnn(), x, label)
