@@ -15,6 +15,7 @@ from fastapi_offline import FastAPIOffline
 from backend.api import problems
 from backend.api.guard import LOOPBACK, Guard
 from backend.api.limits import BodyLimit
+from backend.api.readable import READABLE
 from backend.api.rights import check_declared
 from backend.api.routes import (
     accounts,
@@ -72,7 +73,7 @@ def create_app(
     app.add_middleware(Trail, store=store)
     app.add_middleware(BodyLimit)
     app.add_middleware(Guard, store=store, hosts=hosts, local=local)
-    app.include_router(_v1(), prefix=PREFIX, responses=PROBLEM)
+    app.include_router(_v1(), prefix=PREFIX, responses=PROBLEM, dependencies=[READABLE])
     app.include_router(reports.shared)
     app.include_router(login.router)
     app.include_router(probes.router)

@@ -80,8 +80,8 @@ def _request(request: Request, error: Exception) -> JSONResponse:
     rows = [
         api.RowProblem(
             row=None,
-            field=".".join(str(part) for part in found["loc"][1:]) or str(found["loc"][0]),
-            value=repr(found.get("input"))[:80],
+            field=_written(".".join(str(part) for part in found["loc"][1:]) or str(found["loc"][0])),
+            value=_written(repr(found.get("input"))[:80]),
             message=found["msg"],
         )
         for found in error.errors()
@@ -89,6 +89,11 @@ def _request(request: Request, error: Exception) -> JSONResponse:
     first = rows[0]
     detail = f"{first.field}: {first.message}" + (f" (got {first.value})." if first.value != "None" else ".")
     return response("settings", 422, detail, "See /docs for what this request takes.", rows)
+
+
+def _written(text: str) -> str:
+    """The text in letters that an answer can hold: half a surrogate pair is spelled out."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _http(request: Request, error: Exception) -> JSONResponse:

@@ -73,7 +73,7 @@ def page(
 def _place(cursor: str | None) -> int:
     if cursor is None:
         return 0
-    if not cursor.isdigit():
+    if not cursor.isdecimal():
         raise SettingsError(f"after={cursor!r} is not a cursor.", fix="Pass the `next` of the page before.")
     return int(cursor)
 

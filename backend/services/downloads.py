@@ -33,6 +33,11 @@ def safe_cell(value: object) -> object:
     return value
 
 
+def unsafe_cell(text: str) -> str:
+    """The text that `safe_cell` wrote down, for files that come back."""
+    return text[1:] if text.startswith("'") and text[1:].startswith(_FORMULA) else text
+
+
 def csv_file(name: str, fields: Sequence[str], rows: Iterable[Sequence[object]]) -> Download:
     """UTF-8, RFC 4180."""
     text = io.StringIO(newline="")

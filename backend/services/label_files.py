@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 from hashlib import sha256
-from typing import Any
+from pathlib import Path
+from tempfile import NamedTemporaryFile
 
-import pandas as pd
-
-from backend.services.downloads import Download, csv_file, json_lines, parquet_file
+from backend.services.downloads import Download, csv_file, json_lines, parquet_file, unsafe_cell
 from backend.store import groups as group_store
 from backend.store import labels as label_store
 from backend.store import pages, tables
 from backend.store import projects as project_store
 from backend.store.db import Store
+from unskew.data.problems import Problems
+from unskew.data.tables import Table, read_table
 from unskew.errors import DataError, RowError, SettingsError
 from unskew.schemas import api
 from unskew.schemas.enums import LabelFormat, Split
@@ -23,6 +23,7 @@ FIELDS = (
     "example_id", "position", "path", "label", "group", "group_name", "suggestion", "by_hand", "unsure", "annotator",
 )  # fmt: skip
 _WRITERS = {LabelFormat.CSV: csv_file, LabelFormat.JSONL: json_lines, LabelFormat.PARQUET: parquet_file}
+KEYS = ("example_id", "path", "position")  # the first that is there says which example a row is about
 MAX_SHOWN = 200  # problems
 
 
@@ -61,7 +62,8 @@ def load(
     Raises:
         DataError: the file cannot be read, or rows do not fit; nothing is written then.
     """
-    rows = _read(content, format)
+    table = _read(store, content, format)
+    columns = [[unsafe_cell(cell.strip()) for cell in column] for column in table.columns]
     with store.session() as session:
         group_set = group_store.get(session, group_set_id)
         known = pages.keys(session, group_set.project_id, Split.VALIDATION)
@@ -74,8 +76,9 @@ def load(
         writes: list[api.LabelWrite] = []
         problems: list[RowError] = []
         passed = 0
-        for number, row in enumerate(rows, start=2 if format is LabelFormat.CSV else 1):
-            if _false(row.get("by_hand", True)):
+        for number, *cells in zip(table.lines, *columns, strict=True):
+            row = dict(zip(table.header, cells, strict=True))
+            if _said(row.get("by_hand", ""), "false", "0"):
                 passed += 1
                 continue
             found = _write(group_set, row, number, by, f"{gesture}:{number}")
@@ -85,49 +88,51 @@ def load(
                 writes.append(found)
         if problems:
             raise DataError(
-                f"{len(problems)} of {len(rows)} rows do not fit; nothing was written.",
+                f"{len(problems)} of {len(table)} rows do not fit; nothing was written.",
                 fix="Mend them and import again.",
                 rows=problems[:MAX_SHOWN],
             )
         if not dry_run and writes:
             label_store.write(session, group_set.id, writes, annotator)
-        return api.LabelImport(n_rows=len(rows), n_labels=len(writes), n_passed_over=passed, written=not dry_run)
+        return api.LabelImport(n_rows=len(table), n_labels=len(writes), n_passed_over=passed, written=not dry_run)
 
 
-def _read(content: bytes, format: LabelFormat) -> list[dict[str, Any]]:
-    try:
-        stream = io.BytesIO(content)
-        if format is LabelFormat.CSV:
-            frame = pd.read_csv(stream, dtype=str, keep_default_na=False)
-        elif format is LabelFormat.JSONL:
-            frame = pd.read_json(stream, lines=True, dtype=False)
-        else:
-            frame = pd.read_parquet(stream)
-    except Exception as error:  # each parser has its own family of errors, and all mean the same here
-        raise DataError(f"This is no {format.value} file: {error}.", fix="Export a group set to see one.") from error
-    columns = set(frame.columns)
-    if not columns & {"example_id", "path", "position"} or not columns & {"group_name", "group"}:
+def _read(store: Store, content: bytes, format: LabelFormat) -> Table:
+    """The file by the reader of all tables, which knows where each row stands."""
+    with NamedTemporaryFile(dir=store.data / "work", suffix=f".{format.value}") as file:
+        file.write(content)
+        file.flush()
+        problems = Problems()
+        table = read_table(Path(file.name), problems)
+    if table is None or problems.n:
+        first = problems.listed()[0]
         raise DataError(
-            f"The columns are {', '.join(map(str, frame.columns))}.",
+            f"This is no {format.value} file of labels: {first.message}",
+            fix="Export a group set to see one.",
+            rows=problems.listed(),
+        )
+    columns = set(table.header)
+    if not columns & set(KEYS) or not columns & {"group_name", "group"}:
+        raise DataError(
+            f"The columns are {', '.join(table.header) or 'none'}.",
             fix="Give example_id, path or position, and group_name or group.",
         )
-    rows: Any = frame.astype(object).where(frame.notna(), "").to_dict("records")
-    return [{str(name): value for name, value in row.items()} for row in rows]
+    return table
 
 
 def _write(
-    row: tables.GroupSet, values: Mapping[str, Any], number: int, by: dict[str, dict[str, tuple[int, int]]], key: str
+    row: tables.GroupSet, values: Mapping[str, str], number: int, by: dict[str, dict[str, tuple[int, int]]], key: str
 ) -> api.LabelWrite | RowError:
-    column = next(c for c in ("example_id", "path", "position") if c in values)
-    text = _text(values[column])
+    column = next(c for c in KEYS if c in values)
+    text = values[column]
     found = by[column].get(text)
     if found is None:
         return RowError(number, column, text, "There is no such validation example in this project.")
     example_id, label = found
     names: list[str] = row.group_names[label]
     field = "group_name" if "group_name" in values else "group"
-    group = _text(values[field])
-    if not group or _true(values.get("unsure", False)):
+    group = values[field]
+    if not group or _said(values.get("unsure", ""), "true", "1"):
         return api.LabelWrite(key=key, example_id=example_id, group=None)
     options = names if field == "group_name" else [str(i) for i in range(len(names))]
     if group not in options:
@@ -135,17 +140,8 @@ def _write(
     return api.LabelWrite(key=key, example_id=example_id, group=options.index(group))
 
 
-def _text(value: object) -> str:
-    """As written; whole numbers that a table made into floats are whole again."""
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value).strip()
-
-
-def _true(value: object) -> bool:
-    return str(value).strip().lower() in ("true", "1", "1.0")
-
-
-def _false(value: object) -> bool:
-    return str(value).strip().lower() in ("false", "0", "0.0")
+def _said(cell: str, *words: str) -> bool:
+    return cell.lower() in words
 
 
 def format_of(text: str) -> LabelFormat:

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from backend.store import tables
 from backend.store.artifacts import Artifacts, content_id
+from unskew.errors import SettingsError
 from unskew.evaluation import Predictions
 from unskew.schemas.enums import Method, Split
 
@@ -80,8 +81,16 @@ def save_predictions(folder: Path, validation: Predictions, test: Predictions | 
 
 
 def predictions(artifacts: Artifacts, run: tables.Run, split: Split) -> Predictions:
-    """What the run's model says about a split, in position order."""
+    """What the run's model says about a split, in position order.
+
+    Raises:
+        SettingsError: it is not stored: of train, or of a split that the project does not have.
+    """
     load = artifacts.load
+    if f"prediction_{split.value}.npy" not in artifacts.manifest(PREDICTIONS, run.predictions)["files"]:
+        raise SettingsError(
+            f"What run {run.id} says about {split.value} examples is not stored.", fix="Choose split validation."
+        )
     return Predictions(
         prediction=load(PREDICTIONS, run.predictions, f"prediction_{split.value}.npy"),
         loss=load(PREDICTIONS, run.predictions, f"loss_{split.value}.npy"),

@@ -3,12 +3,28 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unskew.errors import DataError
 from unskew.schemas.enums import Orientation
+
+
+def read_array(file: Path) -> NDArray[Any]:
+    """An .npy file, memory-mapped, without objects: a pickle inside would be code.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    try:
+        found = np.load(file, mmap_mode="r", allow_pickle=False)
+    except Exception as error:  # numpy parses the header as Python: damaged ones fail in many ways
+        raise DataError(f"{file} cannot be read: {error}.", fix="Save a plain array with numpy.save.") from error
+    if not isinstance(found, np.ndarray):
+        raise DataError(f"{file} holds several arrays.", fix="Save one with numpy.save.")
+    return found
 
 
 def read_matrix(file: Path, orientation: Orientation, *, n_train: int, n_targets: int) -> NDArray[np.float32]:
@@ -21,11 +37,8 @@ def read_matrix(file: Path, orientation: Orientation, *, n_train: int, n_targets
     Raises:
         DataError: not a matrix of numbers, or of another shape.
     """
-    try:
-        found = np.load(file, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise DataError(f"{file} cannot be read: {error}.", fix="Save a plain array with numpy.save.") from error
-    if not isinstance(found, np.ndarray) or found.ndim != 2 or found.dtype.kind != "f":
+    found = read_array(file)
+    if found.ndim != 2 or found.dtype.kind != "f":
         raise DataError(f"{file} does not hold a matrix of floating-point numbers.", fix="Save τ with numpy.save.")
     tau = found if orientation is Orientation.TRAIN_BY_TARGET else found.T
     if tau.shape != (n_train, n_targets):

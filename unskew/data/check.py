@@ -49,6 +49,7 @@ def check_source(
     layout, rows = _read(params, problems)
     if rows is None:
         return SourceCheck(None, problems.listed(), problems.n, [], layout)
+    problems.lines = rows.lines  # not those of another table that the layout looked into
     content = contents(rows, params, problems)
     is_file = rows.kind is DataKind.IMAGE and not rows.packed
     readable = check_paths(rows, problems) if is_file else np.ones(len(rows.paths), dtype=bool)

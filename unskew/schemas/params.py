@@ -5,15 +5,17 @@ Frozen, validated, JSON round-trips. A stored result always carries the paramete
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from unskew.schemas.enums import DataKind, Engine, Layout, Method, Orientation, RowTransform, WeightRule
 
+Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what every generator takes
+
 
 class Params(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class InputShape(Params):
@@ -115,8 +117,8 @@ class ImportParams(Params):
         0.0, ge=0, lt=1
     )  # taken from train, stratified, when the source has no validation split
     test_share: float = Field(0.0, ge=0, lt=1)
-    seed: int = 0
-    demo_seed: int = 0  # only with source "demo"
+    seed: Seed = 0
+    demo_seed: Seed = 0  # only with source "demo"
     layout: Layout | None = None  # None: recognised
     kind: DataKind | None = None  # None: images if there is a path column, texts if there is a text column
     text_column: str = "text"
@@ -131,7 +133,7 @@ class TrainJobParams(Params):
 
     model: ModelSpec = ModelSpec()
     train: TrainParams = TrainParams()
-    seeds: list[int] = Field(default=[0, 1, 2, 3, 4], min_length=1)
+    seeds: list[Seed] = Field(default=[0, 1, 2, 3, 4], min_length=1)
 
 
 class ImportCheckpointsParams(Params):
@@ -153,7 +155,7 @@ class AttributeParams(Params):
     damping: float | Literal["auto"] = 1.0  # λ, times the mean of the diagonal of ΦᵀΦ; auto: chosen per checkpoint
     storage: Literal["float32", "float16"] = "float32"  # of features; sums are always float32 and float64
     mixed_precision: bool = False  # forward and backward in bfloat16, for accelerators
-    seed: int = 0
+    seed: Seed = 0
     batch_size: int | None = Field(None, ge=1)  # None: the largest power of two up to 256 that memory holds
     helper: int = Field(0, ge=0)  # jobs that differ in this number only make one attribution together, a worker each
 
@@ -198,7 +200,7 @@ class SearchKParams(Params):
     grid: list[int] | None = (
         None  # None: seven values up to 1.1 × the star, the star among them; ERM (K=0) always competes
     )
-    seeds: list[int] = Field(default=[0, 1, 2], min_length=1)
+    seeds: list[Seed] = Field(default=[0, 1, 2], min_length=1)
 
 
 class RetrainParams(Params):
@@ -206,7 +208,7 @@ class RetrainParams(Params):
     methods that read group labels an attribute."""
 
     methods: list[Method] = Field(default=[Method.ERM, Method.TRAK, Method.RANDOM_K], min_length=1)
-    seeds: list[int] = Field(default=[0, 1, 2], min_length=1)
+    seeds: list[Seed] = Field(default=[0, 1, 2], min_length=1)
     prune_set_id: int | None = None
     group_attribute: str | None = None
     score_set_id: int | None = None
@@ -216,8 +218,8 @@ class BatteryParams(Params):
     """Every method against every other: scores, searches for K* and trainings, counted before they start."""
 
     methods: list[Method] | None = None  # None: every method that the project has labels for
-    seeds: list[int] = Field(default=[0, 1, 2, 3, 4], min_length=1)
-    search_seeds: list[int] = Field(default=[0, 1, 2], min_length=1)  # of the searches for K*
+    seeds: list[Seed] = Field(default=[0, 1, 2, 3, 4], min_length=1)
+    search_seeds: list[Seed] = Field(default=[0, 1, 2], min_length=1)  # of the searches for K*
     group_attribute: str | None = None  # None: the project's first attribute, where there is one
     group_set_id: int | None = None  # pseudo-groups of the auto methods; None: the newest of the project
 
@@ -227,5 +229,5 @@ class LdsParams(Params):
 
     attribution_id: int | None = None  # None: the project's newest
     n_subsets: int = Field(32, ge=2, le=10_000)
-    subset_seed: int = 0
-    seeds: list[int] = Field(default=[0], min_length=1)  # of training; margins are averaged over them
+    subset_seed: Seed = 0
+    seeds: list[Seed] = Field(default=[0], min_length=1)  # of training; margins are averaged over them

@@ -6,14 +6,10 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from backend.store import attributions, tables
 from backend.store.artifacts import content_id
 from unskew.attribution import Attribution
-from unskew.attribution.imported import matrix_file, read_matrix
-from unskew.errors import DataError
+from unskew.attribution.imported import matrix_file, read_array, read_matrix
 from unskew.schemas.enums import Engine, Orientation
 from unskew.schemas.params import ImportAttributionParams
 from workers.context import Context, Step
@@ -33,8 +29,8 @@ def run(context: Context, step: Step) -> dict[str, Any]:
     tau = read_matrix(file, orientation, n_train=len(data.train), n_targets=len(data.validation))
     result = Attribution.from_matrix(
         tau,
-        target_loss=None if params.target_loss is None else _load(params.target_loss),
-        target_prediction=None if params.target_prediction is None else _load(params.target_prediction),
+        target_loss=None if params.target_loss is None else read_array(Path(params.target_loss)),
+        target_prediction=None if params.target_prediction is None else read_array(Path(params.target_prediction)),
         diagnostics={"matrix": Path(params.matrix).name, "orientation": orientation.value},
     )
     context.log(f"τ of {len(data.train):,} training × {len(data.validation):,} validation examples")
@@ -60,15 +56,6 @@ def run(context: Context, step: Step) -> dict[str, Any]:
         session.add(row)
         session.flush()
         return {"attribution_id": row.id}
-
-
-def _load(path: str) -> NDArray[Any]:
-    """An array without objects: a pickle inside would be code."""
-    try:
-        found: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} cannot be read: {error}.", fix="Save a plain array with numpy.save.") from error
-    return found
 
 
 def _digest(path: str | None) -> str:

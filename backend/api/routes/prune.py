@@ -12,6 +12,7 @@ from backend.api.rights import EDITOR, VIEWER
 from backend.services import prune, subpopulations
 from unskew.schemas import api
 from unskew.schemas.enums import PreviewPart
+from unskew.schemas.params import Seed
 
 router = APIRouter(tags=["pruning"])
 
@@ -45,7 +46,7 @@ def subpopulation_table(
     store: StoreDep,
     score_set_id: int,
     samples: Annotated[int, Query(ge=0, le=48)] = 0,
-    seed: int = 0,
+    seed: Seed = 0,
 ) -> list[api.Subpopulation]:
     """Mean T of every class × attribute value, the most harmful first, with random examples of each."""
     return subpopulations.table(store, score_set_id, samples=samples, seed=seed)

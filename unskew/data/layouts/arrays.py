@@ -161,7 +161,10 @@ def _header(stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
     read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
     if version not in read_header:
         raise ValueError(f"its format {version} is unknown")
-    shape, fortran, dtype = read_header[version](stream)
+    try:
+        shape, fortran, dtype = read_header[version](stream)
+    except Exception as error:  # numpy parses the header as Python: damaged ones fail in many ways
+        raise ValueError(f"its header cannot be read ({error})") from error
     if fortran and len(shape) > 1:
         raise ValueError("it is stored column by column; save numpy.ascontiguousarray of it")
     return shape, dtype

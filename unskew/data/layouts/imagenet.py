@@ -89,7 +89,8 @@ def _answers(source: Path, folder: Path, problems: Problems) -> dict[str, str]:
         table = read_table(kaggle, problems)
         if table is None or len(table.header) < 2:
             return {}
-        return {name: text.split()[0] for name, text in zip(table.columns[0], table.columns[1], strict=True) if text}
+        rows = zip(table.columns[0], table.columns[1], strict=True)
+        return {name: text.split()[0] for name, text in rows if text.strip()}
     tiny = folder / "val_annotations.txt"
     if tiny.is_file():
         lines = tiny.read_text(encoding="utf-8", errors="replace").splitlines()
