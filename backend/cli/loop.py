@@ -58,6 +58,10 @@ def import_(
     validation_share: Annotated[float, typer.Option(help="Taken from train when the source has no validation.")] = 0.0,
     test_share: float = 0.0,
     tokens: Annotated[int, typer.Option(help="Length of a text that the model sees.")] = 64,
+    tokenizer: Annotated[
+        str | None,
+        typer.Option(help="tokenizer.json of a pretrained encoder, or its package. [default: words of the texts]"),
+    ] = None,
     features: Annotated[str, typer.Option(help="Columns of a table, with commas. [default: all others]")] = "",
     attributes: Annotated[str, typer.Option(help="Columns of a table for evaluation; features too if named so.")] = "",
     seed: int = 0,
@@ -81,6 +85,7 @@ def import_(
         kind=kind,
         text_column=text_column,
         n_tokens=tokens,
+        tokenizer=tokenizer,
         feature_columns=_names(features) or None,
         attribute_columns=_names(attributes),
     )
@@ -181,7 +186,7 @@ def attribute(
     if engine == "import" and matrix is None:
         raise SettingsError("Engine import needs a file.", fix="Give --matrix FILE, and --orientation.")
     if engine == "import" or matrix is not None:
-        engine = Engine.MATRIX.value
+        engine = Engine.IMPORT.value
     wanted = params.AttributeParams.model_validate(
         {"engine": engine, "projection_in": projection, "projection_out": projection, "damping": damping}
         | {"projection_dim": projection_dim}

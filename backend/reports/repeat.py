@@ -87,6 +87,8 @@ def _import(project: api.ProjectDetail) -> str:
         words += ["--kind", project.kind.value]
     if project.kind is DataKind.TEXT:
         words += ["--tokens", str(source["n_tokens"])]
+        if source.get("tokenizer"):
+            words += ["--tokenizer", source["tokenizer"]]
     for option, columns in (("--features", "feature_columns"), ("--attributes", "attribute_columns")):
         if source.get(columns):
             words += [option, ",".join(source[columns])]

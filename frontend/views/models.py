@@ -208,7 +208,7 @@ def _attribute_form(project: ProjectDetail, runs: list[Run]) -> None:
         width_out = columns[2].number_input("Projection out", 1, 512, defaults.projection_out, key="a_out")
         engine = st.segmented_control(
             "Engine",
-            [engine for engine in Engine if engine is not Engine.MATRIX],
+            [engine for engine in Engine if engine is not Engine.IMPORT],
             default=defaults.engine,
             key="a_engine",
             required=True,

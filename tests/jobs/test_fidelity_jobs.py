@@ -30,12 +30,12 @@ def test_halves_are_shared_and_every_engine_can_be_measured(digits: House, tmp_p
     digits.done(second, 120)
     assert sum("already there" in line for line in digits.log(second)) == 3
     found = fidelity.list_lds(digits.store, SLUG)
-    assert [(row.engine, row.n_subsets) for row in found] == [(Engine.MATRIX, 4), (Engine.FACTORED, 3)]
+    assert [(row.engine, row.n_subsets) for row in found] == [(Engine.IMPORT, 4), (Engine.FACTORED, 3)]
     for row in found:
         assert -1 <= row.interval[0] <= row.mean <= row.interval[1] <= 1
         assert [c.label for c in row.by_class] == [0, 1] and sum(c.mean.n for c in row.by_class) == row.n_targets
     made = projects.attributions_list(digits.store, SLUG)
-    assert [row.engine for row in made] == [Engine.MATRIX, Engine.FACTORED]
+    assert [row.engine for row in made] == [Engine.IMPORT, Engine.FACTORED]
     wrong = wanted.model_copy(update={"orientation": Orientation.TRAIN_BY_TARGET})
     ended = digits.until_ended(digits.ask(JobKind.IMPORT_ATTRIBUTION, wrong, DIGITS))
     assert ended.status == JobStatus.FAILED and ended.error is not None

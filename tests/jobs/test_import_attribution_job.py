@@ -39,7 +39,7 @@ def test_a_matrix_is_attributed_and_discovered(digits: House, tmp_path: Path) ->
     for _ in range(2):  # the same matrix twice is the same attribution
         digits.done(digits.ask(JobKind.IMPORT_ATTRIBUTION, wanted, DIGITS))
     [made] = projects.attributions_list(digits.store, "digits")
-    assert made.engine is Engine.MATRIX and made.run_ids == [] and not made.stale
+    assert made.engine is Engine.IMPORT and made.run_ids == [] and not made.stale
     digits.done(digits.ask(JobKind.DISCOVER, DiscoverParams(n_directions=1), DIGITS))
     for direction in directions.list_directions(digits.store, "digits"):
         projection, border = directions.projection_and_attribute(digits.store, "digits", direction.id, "border")
@@ -70,4 +70,4 @@ def test_a_matrix_that_does_not_fit_is_refused(
 
 def test_a_matrix_is_not_an_engine_to_run(digits: House) -> None:
     with pytest.raises(SettingsError, match="not computed here"):
-        digits.ask(JobKind.ATTRIBUTE, AttributeParams(engine=Engine.MATRIX), DIGITS)
+        digits.ask(JobKind.ATTRIBUTE, AttributeParams(engine=Engine.IMPORT), DIGITS)

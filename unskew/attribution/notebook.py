@@ -97,7 +97,7 @@ def attribute(
 def _engine(engine: Engine | str | None, params: AttributeParams) -> Engine:
     try:
         chosen = params.engine if engine is None else Engine(engine)
-        if chosen is not Engine.MATRIX:
+        if chosen is not Engine.IMPORT:
             return chosen
         raise SettingsError("A matrix is not computed here.", fix="Attribution.from_matrix(tau, …)")
     except ValueError:

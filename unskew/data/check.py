@@ -15,6 +15,7 @@ from unskew.data import layouts
 from unskew.data.contents import NOUNS, contents
 from unskew.data.examples import Examples, SourceCheck
 from unskew.data.files import check_images, check_paths, duplicate_warnings, root_of
+from unskew.data.pieces import Pieces
 from unskew.data.problems import Problems
 from unskew.data.rows import Rows, known_split
 from unskew.data.splits import taken_from_train
@@ -260,6 +261,8 @@ def _fingerprint(
     sizes: dict[str, Any] = {"image_size": params.image_size}
     if rows.kind is DataKind.TEXT:
         sizes = {"kind": rows.kind, "n_tokens": params.n_tokens, "vocabulary_size": params.vocabulary_size}
+        if params.tokenizer:
+            sizes["tokenizer"] = Pieces.load(params.tokenizer, params.n_tokens).digest
     elif rows.kind is DataKind.TABLE:
         sizes = {"kind": rows.kind}
     head = {"classes": class_names, **sizes, "attributes": list(rows.attributes)}

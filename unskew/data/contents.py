@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from unskew.data.columns import check_columns
+from unskew.data.pieces import Pieces
 from unskew.data.problems import Problems
 from unskew.data.rows import Rows
 from unskew.data.texts import tokens
@@ -26,10 +27,11 @@ def contents(rows: Rows, params: ImportParams, problems: Problems) -> list[str]:
 
 
 def _texts(rows: Rows, params: ImportParams, problems: Problems) -> list[str]:
+    pieces = Pieces.load(params.tokenizer, params.n_tokens) if params.tokenizer else None
     long = 0
     for row, text in enumerate(rows.texts):
         n = len(tokens(text))
-        long += n > params.n_tokens
+        long += n > params.n_tokens if pieces is None else bool(pieces.tokenizer.encode(text).overflowing)
         if not n:
             problems.add_row(row, rows.path_field, text, "The text is empty.")
     if long:

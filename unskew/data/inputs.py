@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from unskew.data.columns import Columns
 from unskew.data.examples import Data, Examples, SplitArrays
+from unskew.data.pieces import Pieces
 from unskew.data.pixels import load_pixels
 from unskew.data.texts import Vocabulary
 from unskew.schemas.enums import DataKind, Split
@@ -28,6 +29,8 @@ class Encoder(Protocol):
 def fit_encoder(examples: Examples, params: ImportParams) -> Encoder:
     """The encoder of texts or rows; it has seen the training split only."""
     training = examples.positions(Split.TRAIN)
+    if examples.kind is DataKind.TEXT and params.tokenizer:
+        return Pieces.load(params.tokenizer, params.n_tokens)
     if examples.kind is DataKind.TEXT:
         texts = (examples.content[i] for i in training)
         return Vocabulary.fit(texts, n_tokens=params.n_tokens, size=params.vocabulary_size)

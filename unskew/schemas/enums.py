@@ -65,7 +65,11 @@ class Engine(StrEnum):
     FACTORED = "factored"
     EXACT = "exact"  # whole gradients, for small models
     TRAKER = "traker"  # the authors' package
-    MATRIX = "matrix"  # τ given whole, computed elsewhere
+    IMPORT = "import"  # τ given whole, computed elsewhere
+
+    @classmethod
+    def _missing_(cls, value: object) -> Engine | None:
+        return cls.IMPORT if value == "matrix" else None  # what stores of 0.1.0 call it
 
 
 class Orientation(StrEnum):

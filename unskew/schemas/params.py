@@ -124,6 +124,7 @@ class ImportParams(Params):
     text_column: str = "text"
     n_tokens: int = Field(64, ge=4, le=4096)  # of a text that the model sees; the rest is cut off
     vocabulary_size: int = Field(8000, ge=16)  # most frequent words of the training texts
+    tokenizer: str | None = None  # a pretrained encoder's tokenizer.json, or the package with it; None: words as above
     feature_columns: list[str] | None = None  # of a table; None: all but label, split and attributes
     attribute_columns: list[str] = []  # of a table; a column may be both a feature and an attribute
 

@@ -52,7 +52,8 @@ def _source(context: Context) -> ImportParams:
         return params.model_copy(update={"source": str(manifest), "layout": None})
     if params.source in SETS:
         made = build_set(params.source, _demo_folder(context, params), seed=params.demo_seed)
-        return made.model_copy(update={"name": params.name})
+        read = {"tokenizer": params.tokenizer, "n_tokens": params.n_tokens} if params.tokenizer else {}
+        return made.model_copy(update={"name": params.name, **read})
     if params.source != "demo":
         return params
     return params.model_copy(update={"source": str(_demo_folder(context, params) / "manifest.csv")})

@@ -46,7 +46,7 @@ def run(context: Context, step: Step) -> dict[str, Any]:
             project_id=project.id,
             key=key,
             run_ids=[],
-            params={"engine": Engine.MATRIX, **params.model_dump(mode="json")},
+            params={"engine": Engine.IMPORT, **params.model_dump(mode="json")},
             n_train=result.n_train,
             n_targets=result.n_targets,
             projection_dim=0,
