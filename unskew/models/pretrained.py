@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
@@ -29,8 +30,8 @@ def encoder(n_classes: int, n_tokens: int, weights: str = MINILM, trained_layers
         from transformers.utils import logging
     except ImportError as error:
         raise ModelError("A pretrained encoder needs transformers.", fix="pip install 'unskew[text]'") from error
-    logging.set_verbosity_error()  # that the new layer has no stored weights is what is wanted
-    logging.disable_progress_bar()
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # that the new layer has no weights is wanted
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     folder = _folder(weights)
     config = AutoConfig.from_pretrained(folder, num_labels=n_classes, local_files_only=True)
     if n_tokens > config.max_position_embeddings:
@@ -38,13 +39,14 @@ def encoder(n_classes: int, n_tokens: int, weights: str = MINILM, trained_layers
             f"Texts have {n_tokens} tokens; the encoder has {config.max_position_embeddings} positions.",
             fix="Import them with fewer (--tokens).",
         )
-    model: nn.Module = AutoModelForSequenceClassification.from_pretrained(folder, config=config, local_files_only=True)
+    model: Any = AutoModelForSequenceClassification.from_pretrained(folder, config=config, local_files_only=True)
     _freeze(model, trained_layers)
-    return model
+    made: nn.Module = model
+    return made
 
 
-def _freeze(model: nn.Module, trained_layers: int) -> None:
-    body = getattr(model, model.base_model_prefix)  # type: ignore[arg-type]
+def _freeze(model: Any, trained_layers: int) -> None:
+    body = getattr(model, model.base_model_prefix)
     layers = list(body.encoder.layer)
     if trained_layers < len(layers):
         body.embeddings.requires_grad_(False)
