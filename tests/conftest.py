@@ -8,9 +8,12 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import time
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from hypothesis import settings
 
@@ -30,6 +33,11 @@ def _own_data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def digits_manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """See `make_digits`."""
+    return make_digits(tmp_path_factory.mktemp("digits"))
+
+
+def make_digits(root: Path) -> Path:
     """240 real handwritten digits (scikit-learn), 16 × 16 PNG, two classes, with a planted border as the attribute.
 
     train 160, validation 40, test 40; in train 90 % of each class has its own border.
@@ -39,7 +47,7 @@ def digits_manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from PIL import Image
     from sklearn.datasets import load_digits
 
-    root = tmp_path_factory.mktemp("digits")
+    root.mkdir(parents=True, exist_ok=True)
     digits = load_digits()
     rng = np.random.default_rng(0)
     chosen = rng.permutation(len(digits.target))[:240]
@@ -94,3 +102,42 @@ def postgres_url() -> Iterator[str]:
     finally:
         subprocess.run([*ctl, "-m", "immediate", "stop"], check=False, cwd=root, stdout=subprocess.DEVNULL)
         shutil.rmtree(root, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def _s3_server() -> Iterator[str]:
+    """Address of a real S3 server on the loopback that lives as long as the test session."""
+    program = Path(__file__).parents[1] / ".venv" / "s3-server" / "bin" / "moto_server"
+    assert program.exists(), "No S3 server found; run `bash tests/prepare.sh`."
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    server = subprocess.Popen(
+        [program, "-H", "127.0.0.1", "-p", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        for _ in range(600):
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            time.sleep(0.1)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.kill()
+        server.wait()
+
+
+@pytest.fixture
+def s3_url(_s3_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """URL of an empty bucket; this process and its children find the server by the usual variables."""
+    bucket = f"bucket-{uuid.uuid4().hex[:8]}"
+    signed = {"Authorization": "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/s3/aws4_request"}
+    assert httpx.put(f"{_s3_server}/{bucket}", headers=signed, trust_env=False).status_code == 200
+    for name, value in {
+        "AWS_ENDPOINT_URL": _s3_server,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_REGION": "us-east-1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    return f"s3://{bucket}/unskew"

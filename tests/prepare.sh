@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What the tests need besides Python: a Chromium and a Postgres server. Installs what is missing where it can.
+# What the tests need besides Python: a Chromium, a Postgres and an S3 server. Installs what is missing where it can.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -9,6 +9,12 @@ apt_install() { command -v apt-get >/dev/null && as_root apt-get update -qq && a
 if ! command -v chromium >/dev/null && ! command -v chromium-browser >/dev/null && ! command -v google-chrome >/dev/null; then
   echo "Installing Chromium for the browser tests"
   apt_install chromium fonts-dejavu-core || .venv/bin/playwright install chromium
+fi
+# An S3 server, in an environment of its own: it wants older versions of libraries than we do.
+if [ ! -x .venv/s3-server/bin/moto_server ]; then
+  echo "Installing an S3 server for the tests that need a real one"
+  .venv/bin/python -m venv .venv/s3-server
+  .venv/s3-server/bin/python -m pip install --quiet --disable-pip-version-check "moto[s3]==5.2.5" flask==3.1.3 flask-cors==6.0.5
 fi
 if ! command -v pg_ctl >/dev/null && ! ls /usr/lib/postgresql/*/bin/pg_ctl >/dev/null 2>&1; then
   echo "Installing Postgres for the tests that need a real one"

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import argparse
 import ctypes
+import hashlib
 import logging
 import os
 import re
 import signal
 import socket
 import sys
+import tempfile
 import threading
 from pathlib import Path
 
 from backend.store import jobs
 from backend.store.db import Store
 from backend.store.locks import try_lock
-from unskew.errors import UnskewError
+from unskew.errors import ConflictError, SettingsError, UnskewError
 
 log = logging.getLogger("unskew.worker")
 PR_SET_PDEATHSIG = 1
@@ -32,10 +34,16 @@ def main() -> int:
     except UnskewError as error:
         log.error("%s", error)
         return 1
-    slot, lock = take_slot(store.data, args.slot or default_slot(args.device), fixed=args.slot is not None)
+    try:
+        held = take_device(args.device)  # until this process ends
+    except UnskewError as error:
+        log.error("%s", error)
+        return 1
+    slot, lock = take_slot(store.data, args.slot or default_slot(store, args.device), fixed=args.slot is not None)
     if lock is None:
         log.error("A worker named %s runs already; give this one another --slot.", slot)
         return 1
+    log.debug("held: %s", held)
     return serve(store, slot, args)
 
 
@@ -45,7 +53,7 @@ def serve(store: Store, slot: str, args: argparse.Namespace) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     with store.session() as session:
-        jobs.beat(session, slot)  # before launch, or a peer may think us dead
+        jobs.beat(session, slot, args.device)  # before launch, or a peer may think us dead
     from workers import engine  # only now: DBOS registers its workflows on import
     from workers.repair import Repair
 
@@ -56,7 +64,7 @@ def serve(store: Store, slot: str, args: argparse.Namespace) -> int:
     while not stop.wait(every):
         try:
             with store.session() as session:
-                jobs.beat(session, slot)
+                jobs.beat(session, slot, args.device)
                 idle = jobs.n_active(session) == 0
             engine.take_over(store, slot, args.ttl)
             repair()
@@ -76,7 +84,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m workers", description=__doc__)
     parser.add_argument("--data", type=Path, help="data folder [default: UNSKEW_DATA, else the user's]")
     parser.add_argument("--slot", help="this worker's name; jobs left by an earlier worker of that name go on first")
-    parser.add_argument("--device", default="cpu", help="cpu, cuda:0, mps")
+    parser.add_argument("--device", type=numbered, default="cpu", help="cpu, cuda:0, mps")
     parser.add_argument("--once", action="store_true", help="end when no job is queued or running")
     parser.add_argument(
         "--ttl", type=float, default=jobs.LIVE_SECONDS, help="seconds of silence after which a worker counts as dead"
@@ -92,8 +100,11 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def default_slot(device: str) -> str:
-    return f"{socket.gethostname()}/{device}"
+def default_slot(store: Store, device: str) -> str:
+    """Host and device; on a shared database also the data folder, for one host may have several."""
+    name = f"{socket.gethostname()}/{device}"
+    shared = not store.url.startswith("sqlite")
+    return f"{name}@{hashlib.sha256(str(store.data).encode()).hexdigest()[:6]}" if shared else name
 
 
 def take_slot(data: Path, wanted: str, *, fixed: bool) -> tuple[str, object | None]:
@@ -104,6 +115,35 @@ def take_slot(data: Path, wanted: str, *, fixed: bool) -> tuple[str, object | No
         if lock is not None:
             return name, lock
     return wanted, None
+
+
+def numbered(device: str) -> str:
+    return "cuda:0" if device == "cuda" else device
+
+
+def take_device(device: str) -> object | None:
+    """An accelerator's lock: one worker a device on this machine, whatever its data folder. The CPU has none.
+
+    Raises:
+        SettingsError: there is no such device. ConflictError: another worker has it.
+    """
+    if device == "cpu":
+        return None
+    import torch
+
+    try:
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise SettingsError(
+            f"The device {device} cannot be used: {str(error).splitlines()[0]}.", fix="Say --device cpu, or another."
+        ) from error
+    name = str(torch.cuda.get_device_properties(device).uuid) if device.startswith("cuda") else device
+    lock = try_lock(Path(tempfile.gettempdir()) / f"unskew-{os.getuid()}-{name}.lock")
+    if lock is None:
+        raise ConflictError(
+            f"Another worker of this machine has {device}.", fix="One device, one worker: end it first."
+        )
+    return lock
 
 
 def die_with(parent: int) -> None:

@@ -11,7 +11,7 @@ from backend.store import jobs, tables
 from backend.store.db import Store
 from unskew.schemas import params
 
-Step = dict[str, Any]  # {"title": for a person, …: arguments}; JSON
+Step = dict[str, Any]  # {"title": for a person, "beside": may run beside its neighbours, …: arguments}; JSON
 REPORT_SECONDS = 0.5
 POLL_SECONDS = 0.3  # a look at one row costs about a millisecond
 
@@ -29,6 +29,7 @@ class Context:
     total: int = 1
     title: str = ""
     clock: Clock = field(default_factory=lambda: Clock())
+    beside: bool = False  # other steps of the job run at the same time, elsewhere
     _reported: float = 0.0
     _polled: float = 0.0
     _cancelled: bool = False
@@ -54,11 +55,11 @@ class Context:
             return
         self._reported = now
         overall = self.position + (min(1.0, done / total) if total else 0.0)
-        step = f"{self.title}: {text}" if text else self.title
+        values: dict[str, Any] = {"step": (f"{self.title}: {text}" if text else self.title)[:200]}
+        if not self.beside:  # otherwise finished steps are counted
+            values |= {"done": overall, "eta_seconds": self.clock.eta(overall, self.total)}
         with self.store.session() as session:
-            jobs.change(
-                session, self.job_id, done=overall, step=step[:200], eta_seconds=self.clock.eta(overall, self.total)
-            )
+            jobs.change(session, self.job_id, **values)
 
     def log(self, text: str) -> None:
         with self.store.session() as session:

@@ -3,6 +3,10 @@
 `run_job_v1` plans a job into steps and executes each as one durable step. A step that finished is never repeated; the
 one in hand at a kill is, and finds what it had stored under its key. A change of the order of durable steps would break
 the jobs in flight: it needs a new workflow name, with this one kept until it has drained.
+
+Steps that may run beside each other say so (`"beside": True`). When more than one worker is alive as the job is
+planned, each of them becomes a workflow of its own, `run_step_v1`, which any worker for that device takes; the job
+waits. A process executes one step at a time, whatever it waits for: one device, one step.
 """
 
 from __future__ import annotations
@@ -10,21 +14,24 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import threading
 import time
 import traceback
 from typing import Any
 
-from dbos import DBOS
+from dbos import DBOS, SetEnqueueOptions, SetWorkflowID
+from dbos._error import DBOSAwaitedWorkflowMaxRecoveryAttemptsExceeded
 
 from backend.store import jobs
 from backend.store.db import APPLICATION, Store
-from unskew.errors import Stopped
+from unskew.errors import Stopped, UnskewError
+from unskew.memory import ERRORS, ran_out
 from unskew.schemas.enums import JobKind
 from workers.context import Clock, Context, Step
 from workers.jobs import kind
+from workers.repair import given_up
 
 log = logging.getLogger("unskew.worker")
-MAX_ATTEMPTS = 5  # deaths of a worker on one job before the job is given up
 LEDGER_VERSION = "jobs-1"  # a hash of the code would strand jobs at every upgrade
 POLL_SECONDS = 0.2
 
@@ -35,18 +42,58 @@ class Worker:
     store: Store
     device: str = "cpu"
     clocks: dict[str, Clock] = {}  # noqa: RUF012 - one worker a process
+    busy = threading.Lock()  # one device, one step
 
 
-@DBOS.workflow(name=jobs.WORKFLOW, max_recovery_attempts=MAX_ATTEMPTS)
+@DBOS.workflow(name=jobs.WORKFLOW, max_recovery_attempts=jobs.MAX_ATTEMPTS)
 def run_job(job_id: str) -> None:
     try:
         steps = plan(job_id)
-        for position, step in enumerate(steps):
-            execute(job_id, position, len(steps), step)
+        position = 0
+        while position < len(steps):
+            together = _together(steps, position)
+            if together > 1:
+                _spread(job_id, steps, range(position, position + together))
+            else:
+                execute(job_id, position, len(steps), steps[position])
+            position += together
         finish(job_id)
     except Exception as error:
         _failed(job_id, error)
         raise
+
+
+@DBOS.workflow(name=jobs.STEP_WORKFLOW, max_recovery_attempts=jobs.MAX_ATTEMPTS)
+def run_step(job_id: str, position: int, total: int, step: Step) -> None:
+    """One step of a job that others execute beside it."""
+    execute(job_id, position, total, step)
+
+
+def _together(steps: list[Step], position: int) -> int:
+    """How many steps from here on may run beside each other; 1 where the job was planned for one worker."""
+    n = 0
+    while position + n < len(steps) and steps[position + n].get("queue"):
+        n += 1
+    return max(n, 1)
+
+
+def _spread(job_id: str, steps: list[Step], positions: range) -> None:
+    """Hand the steps to whoever is free, and wait for all of them; then raise what the first failed with."""
+    handles = []
+    for position in positions:
+        with SetWorkflowID(jobs.step_id(job_id, position)), SetEnqueueOptions(priority=jobs.PRIORITY):
+            queue = steps[position]["queue"]
+            handles.append(DBOS.enqueue_workflow(queue, run_step, job_id, position, len(steps), steps[position]))
+    errors: list[Exception] = []
+    for handle in handles:
+        try:
+            handle.get_result()
+        except DBOSAwaitedWorkflowMaxRecoveryAttemptsExceeded:
+            errors.append(given_up())
+        except Exception as error:
+            errors.append(error)
+    if errors:
+        raise errors[0]
 
 
 @DBOS.step(name="plan")
@@ -55,21 +102,34 @@ def plan(job_id: str) -> list[Step]:
     with Worker.store.session() as session:
         jobs.start(session, job_id, total=0)
         jobs.log(session, job_id, f"taken up by {DBOS.executor_id or os.getpid()}")
-    steps = kind(_kind(job_id)).plan(context)
+    name = _kind(job_id)
+    with Worker.busy:
+        steps = kind(name).plan(context)
     with Worker.store.session() as session:
         jobs.change(session, job_id, total=len(steps))
+        queue = jobs.queue_for(session, name)
+        if jobs.n_workers(session, queue) > 1:
+            steps = [step | {"queue": jobs.steps_queue(queue)} if step.get("beside") else step for step in steps]
     return steps
 
 
 @DBOS.step(name="execute")
 def execute(job_id: str, position: int, total: int, step: Step) -> None:
+    with Worker.busy:
+        _execute(job_id, position, total, step)
+
+
+def _execute(job_id: str, position: int, total: int, step: Step) -> None:
     context = _context(job_id, position, total, step["title"])
+    context.beside = bool(step.get("queue"))
     if context.should_stop():  # a cancel that reached the row and not the ledger
         raise Stopped
     with Worker.store.session() as session:
-        eta = context.clock.eta(position, total)
         jobs.start(session, job_id, total)
-        jobs.change(session, job_id, done=float(position), step=step["title"][:200], eta_seconds=eta)
+        begun: dict[str, Any] = {"step": step["title"][:200]}
+        if not context.beside:
+            begun |= {"done": float(position), "eta_seconds": context.clock.eta(position, total)}
+        jobs.change(session, job_id, **begun)
         jobs.log(session, job_id, f"start {position + 1}/{total}: {step['title']}")
     started = time.monotonic()
     try:
@@ -77,10 +137,18 @@ def execute(job_id: str, position: int, total: int, step: Step) -> None:
     except Stopped:  # said here: the ledger has no ear any more for a job that was cancelled
         context.log("stopped; what is finished is kept")
         raise
+    except ERRORS as error:  # features, training and prediction have tried smaller batches already
+        if not ran_out(error):
+            raise
+        raise UnskewError(
+            f"Memory ran out in {step['title']!r} ({str(error).split(chr(10))[0][:200] or type(error).__name__}).",
+            fix="Use smaller inputs, a smaller model or projection, or a device with more memory; then resume.",
+        ) from error
     with Worker.store.session() as session:
-        row = jobs.get(session, job_id)
-        jobs.change(session, job_id, done=position + 1.0, result=row.result | result)
+        jobs.add_result(session, job_id, result)
         jobs.log(session, job_id, f"end {position + 1}/{total}: {step['title']} ({time.monotonic() - started:.1f} s)")
+        done = jobs.n_finished(session, job_id) if context.beside else position + 1
+        jobs.change(session, job_id, done=float(done))
 
 
 @DBOS.step(name="finish")
@@ -138,9 +206,11 @@ def launch(store: Store, slot: str, device: str) -> None:
             "log_level": "WARNING",
         }
     )
-    DBOS.listen_queues([jobs.CPU_QUEUE])
+    queues = [name for queue in jobs.queues_of(device) for name in (queue, jobs.steps_queue(queue))]
+    DBOS.listen_queues(queues)
     DBOS.launch()
-    DBOS.register_queue(jobs.CPU_QUEUE, worker_concurrency=1, polling_interval_sec=POLL_SECONDS)
+    for queue in queues:
+        DBOS.register_queue(queue, worker_concurrency=1, polling_interval_sec=POLL_SECONDS)
 
 
 def take_over(store: Store, slot: str, seconds: float) -> None:

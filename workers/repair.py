@@ -14,6 +14,13 @@ from unskew.errors import UnskewError
 DEAD_LETTER = "MAX_RECOVERY_ATTEMPTS_EXCEEDED"
 
 
+def given_up() -> UnskewError:
+    return UnskewError(
+        "The job was given up: every worker that took it died.",
+        fix="Memory is the usual cause: use a smaller batch or image size. Resume tries again.",
+    )
+
+
 class Repair:
     def __init__(self, store: Store) -> None:
         self.store = store
@@ -34,18 +41,22 @@ class Repair:
         found = self.store.queue.list_workflows(workflow_ids=active, load_input=False, load_output=False)
         return {flow.workflow_id: flow.status for flow in found if flow.status not in jobs.LEDGER_ACTIVE}
 
+    def _gets_on(self, job_id: str) -> bool:
+        with self.store.read() as session:
+            return jobs.futile_starts(session, job_id) < jobs.MAX_ATTEMPTS
+
     def _mend(self, job_id: str, state: str) -> None:
         if state in ("CANCELLED", "ERROR"):  # somebody wished to go on, and the wish did not arrive
+            jobs.requeue(self.store, job_id)
+            return
+        if state == DEAD_LETTER and self._gets_on(job_id):  # many deaths, but not of one step
             jobs.requeue(self.store, job_id)
             return
         error = UnskewError(
             f"The job ended as {state.lower()} without a result.", fix="Read its log and the worker's, then resume it."
         )
         if state == DEAD_LETTER:
-            error = UnskewError(
-                "The job was given up: every worker that took it died.",
-                fix="Memory is the usual cause: use a smaller batch or image size. Resume tries again.",
-            )
+            error = given_up()
         with self.store.session() as session:
             jobs.log(session, job_id, error.what)
             jobs.fail(session, job_id, error)

@@ -82,9 +82,15 @@ def worker(
     device: Annotated[str, typer.Option(help="cpu, cuda:0, mps.")] = "cpu",
     slot: Annotated[str | None, typer.Option(help="This worker's name. [default: host and device]")] = None,
     once: Annotated[bool, typer.Option("--once", help="End when no job is left.")] = False,
+    database: Annotated[
+        str | None,
+        typer.Option(envvar="UNSKEW_DATABASE_URL", help="URL of a shared database. [default: SQLite in the folder]"),
+    ] = None,
     data: DataOption = None,
 ) -> None:
     """Run a worker: it takes jobs from the store until Ctrl-C."""
+    if database:
+        os.environ["UNSKEW_DATABASE_URL"] = database
     with opened(data) as store:
         command = [sys.executable, "-m", "workers", "--data", str(store.data), "--device", device]
         command += ["--slot", slot] if slot else []

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import time
+from collections.abc import Collection
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import make_url
@@ -10,15 +13,17 @@ from sqlalchemy import make_url
 from backend.store import health, jobs
 from backend.store.db import Store
 from unskew.errors import ConflictError
+from unskew.schemas.enums import JobKind
 
 LOW_BYTES = 1_000_000_000
+OLD_SECONDS = 24 * 3600
 
 
 def check(store: Store, *, repair: bool = False) -> dict[str, Any]:
     """Read every artifact and compare its checksum; `repair` removes what no row refers to.
 
     Returns:
-        database, data, artifacts (number), workers, free_bytes, problems (sentences), repaired (number of folders).
+        database, data, artifacts (number), workers, free_bytes, problems (sentences), repaired (number).
     Raises:
         ConflictError: `repair` while a job is queued or running, because it may be writing one of those folders.
     """
@@ -26,19 +31,23 @@ def check(store: Store, *, repair: bool = False) -> dict[str, Any]:
         active = jobs.n_active(session)
         problems = health.database(session) + store.artifacts.problems(session)
         orphans = store.artifacts.orphans(session)
+        scratch = _scratch(store, jobs.unfinished(session))
         n, workers = health.n_artifacts(session), sorted(jobs.live_slots(session))
     if active and repair:
         raise ConflictError(f"{active} jobs are queued or running.", fix="Let them end or cancel them, then repair.")
     if not active:
-        problems += [f"no row refers to artifacts/{folder.parent.name}/{folder.name}" for folder in orphans]
+        problems += [f"no row refers to artifacts/{kind}/{name}" for kind, name in orphans]
+        problems += [f"left over: work/{path.name}" for path in scratch]
     elif not workers:
         problems.append(f"{active} jobs wait, but no worker is alive: start one with `unskew worker`")
     free = shutil.disk_usage(store.data).free
     if free < LOW_BYTES:
         problems.append(f"only {free / 1e6:,.0f} MB are free on the disk of {store.data}")
     if repair:
-        for folder in orphans:
-            shutil.rmtree(folder, ignore_errors=True)
+        for kind, name in orphans:
+            store.artifacts.discard(kind, name)
+        for path in scratch:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
     return {
         "database": make_url(store.url).render_as_string(hide_password=True),
         "data": str(store.data),
@@ -46,5 +55,15 @@ def check(store: Store, *, repair: bool = False) -> dict[str, Any]:
         "workers": workers,
         "free_bytes": free,
         "problems": problems,
-        "repaired": len(orphans) if repair else 0,
+        "repaired": len(orphans) + len(scratch) if repair else 0,
     }
+
+
+def _scratch(store: Store, unfinished: Collection[str]) -> list[Path]:
+    """What steps that were killed, or that ended on another machine, left in `work`; a young stranger may be in use."""
+    found = []
+    for path in (store.data / "work").iterdir():
+        of_job = path.name.rpartition("-")[0] in set(JobKind)
+        if path.name not in unfinished and (of_job or path.stat().st_mtime < time.time() - OLD_SECONDS):
+            found.append(path)
+    return found

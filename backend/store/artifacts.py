@@ -22,6 +22,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from backend.store import tables
+from backend.store.remote import Remote
 from unskew.errors import NotFoundError, StorageError
 
 MANIFEST = "manifest.json"
@@ -33,8 +34,11 @@ def content_id(**parts: Any) -> str:
 
 
 class Artifacts:
-    def __init__(self, root: Path) -> None:
+    """The folder `root`; with `remote`, what several machines share, it is a cache of that."""
+
+    def __init__(self, root: Path, remote: Remote | None = None) -> None:
         self.root = root
+        self.remote = remote
 
     def folder(self, kind: str, artifact_id: str) -> Path:
         if not (kind.isidentifier() and artifact_id.isalnum()):
@@ -42,7 +46,27 @@ class Artifacts:
         return self.root / kind / artifact_id
 
     def exists(self, kind: str, artifact_id: str) -> bool:
+        return self._here(kind, artifact_id) or (self.remote is not None and self.remote.exists(kind, artifact_id))
+
+    def _here(self, kind: str, artifact_id: str) -> bool:
         return (self.folder(kind, artifact_id) / MANIFEST).is_file()
+
+    def _fetch(self, kind: str, artifact_id: str) -> None:
+        """Bring it here if another machine made it."""
+        if self.remote is None or self._here(kind, artifact_id) or not self.remote.exists(kind, artifact_id):
+            return
+        final = self.folder(kind, artifact_id)
+        partial = final.with_name(f"{artifact_id}.partial-{uuid.uuid4().hex[:8]}")
+        try:
+            partial.mkdir(parents=True)
+            self.remote.pull(kind, artifact_id, partial)
+            try:
+                partial.rename(final)
+            except OSError:
+                if not self._here(kind, artifact_id):  # otherwise: another thread was faster
+                    raise
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
 
     def write(self, session: Session, kind: str, artifact_id: str, writer: Callable[[Path], None]) -> str:
         """Let `writer` fill a folder, then make it the artifact in one rename; a twin that was there first wins.
@@ -51,6 +75,8 @@ class Artifacts:
         """
         if not self.exists(kind, artifact_id):
             self.make(kind, artifact_id, writer)
+        elif self.remote is not None and self._here(kind, artifact_id):  # a kill may have come before it was sent
+            self.remote.push(kind, artifact_id, self.folder(kind, artifact_id))
         manifest = self.manifest(kind, artifact_id)
         if session.get(tables.Artifact, artifact_id) is None:
             size = sum(entry["bytes"] for entry in manifest["files"].values())
@@ -72,9 +98,11 @@ class Artifacts:
             try:
                 partial.rename(final)
             except OSError:
-                if not self.exists(kind, artifact_id):  # otherwise: a twin finished first, and is the same
+                if not self._here(kind, artifact_id):  # otherwise: a twin finished first, and is the same
                     raise
             _sync(final.parent)
+            if self.remote is not None:
+                self.remote.push(kind, artifact_id, final)
         except OSError as error:
             raise StorageError(
                 f"The artifact {kind}/{artifact_id[:12]} cannot be written: {error.strerror or error}.",
@@ -86,8 +114,11 @@ class Artifacts:
     def remove(self, kind: str, artifact_id: str) -> None:
         """Delete the folder; its row must be gone already."""
         shutil.rmtree(self.folder(kind, artifact_id), ignore_errors=True)
+        if self.remote is not None:
+            self.remote.remove(kind, artifact_id)
 
     def manifest(self, kind: str, artifact_id: str) -> dict[str, Any]:
+        self._fetch(kind, artifact_id)
         try:
             found: dict[str, Any] = json.loads((self.folder(kind, artifact_id) / MANIFEST).read_text())
         except FileNotFoundError:
@@ -122,6 +153,10 @@ class Artifacts:
         """What a full check of every checksum finds; used by `unskew doctor`."""
         found = []
         for row in session.scalars(select(tables.Artifact)):
+            if self.remote is not None and not self.remote.exists(row.kind, row.id):
+                found.append(f"not at {self.remote.url}: {row.kind}/{row.id}")
+            elif self.remote is not None and not self._here(row.kind, row.id):
+                continue  # made on another machine: checked when it is fetched
             for name, entry in row.manifest["files"].items():
                 file = self.folder(row.kind, row.id) / name
                 if not file.is_file():
@@ -130,10 +165,18 @@ class Artifacts:
                     found.append(f"changed on disk: {row.kind}/{row.id}/{name}")
         return found
 
-    def orphans(self, session: Session) -> list[Path]:
-        """Folders that no row knows: halves of writes that were killed, artifacts whose row was rolled back."""
+    def orphans(self, session: Session) -> list[tuple[str, str]]:
+        """(kind, name) of folders that no row knows: halves of killed writes, artifacts whose row was rolled back."""
         known = set(session.scalars(select(tables.Artifact.id)))
-        return [folder for folder in sorted(self.root.glob("*/*")) if folder.name not in known]
+        here = {(folder.parent.name, folder.name) for folder in self.root.glob("*/*")}
+        there = set(self.remote.folders()) if self.remote is not None else set()
+        return sorted((kind, name) for kind, name in here | there if name not in known)
+
+    def discard(self, kind: str, name: str) -> None:
+        """Delete a folder that `orphans` named."""
+        shutil.rmtree(self.root / kind / name, ignore_errors=True)
+        if self.remote is not None:
+            self.remote.remove(kind, name)
 
 
 def _sealed(path: Path) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from alembic import command
 from alembic.config import Config
 from platformdirs import user_data_path
-from sqlalchemy import Engine, create_engine, event, make_url
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import Session
 
@@ -34,6 +34,7 @@ BUSY_SECONDS = 30
 FOLDERS = ("artifacts", "thumbnails", "work", "sources", "locks")
 MIGRATIONS = Path(__file__).parent / "migrations"
 APPLICATION = "unskew"
+MIGRATION_LOCK = 7_146_953  # any number that nobody else uses in this database
 
 
 class Store:
@@ -70,8 +71,10 @@ class Store:
     @cached_property
     def artifacts(self) -> Artifacts:
         from backend.store.artifacts import Artifacts
+        from backend.store.remote import Remote
 
-        return Artifacts(self.data / "artifacts")
+        url = os.environ.get("UNSKEW_ARTIFACTS")
+        return Artifacts(self.data / "artifacts", Remote(url) if url else None)
 
     @cached_property
     def queue(self) -> DBOSClient:
@@ -104,10 +107,25 @@ def migrate(store: Store) -> None:
 
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
-    with store.engine.connect() as connection:
+    with store.engine.connect() as connection, _one_at_a_time(connection):
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
-    DBOS.migrate(store.url)
+        DBOS.migrate(store.url)
+
+
+@contextmanager
+def _one_at_a_time(connection: Connection) -> Iterator[None]:
+    """Postgres: machines that start together wait for each other. SQLite: the caller's file lock does it."""
+    if connection.dialect.name != "postgresql":
+        yield
+        return
+    connection.execute(text(f"SELECT pg_advisory_lock({MIGRATION_LOCK})"))
+    connection.commit()  # the lock belongs to the connection, not to the transaction
+    try:
+        yield
+    finally:
+        connection.execute(text(f"SELECT pg_advisory_unlock({MIGRATION_LOCK})"))
+        connection.commit()
 
 
 def _make_folders(folder: Path) -> None:

@@ -21,12 +21,21 @@ from unskew.errors import ConflictError, NotFoundError, RowError, SettingsError,
 from unskew.schemas import api, params
 from unskew.schemas.enums import JobKind, JobStatus
 
-WORKFLOW = "run_job_v1"
-CPU_QUEUE = "cpu"
+WORKFLOW, STEP_WORKFLOW = "run_job_v1", "run_step_v1"
+CPU_QUEUE, GPU_QUEUE = "cpu", "gpu"
+GAINS_FROM_GPU = {
+    JobKind.TRAIN,
+    JobKind.ATTRIBUTE,
+    JobKind.SEARCH_K,
+    JobKind.RETRAIN,
+    JobKind.BATTERY,
+    JobKind.LDS,
+}
 PRIORITY = 10  # unset would overtake everything
 ACTIVE = (JobStatus.QUEUED, JobStatus.RUNNING)
 LEDGER_ACTIVE = ("ENQUEUED", "PENDING", "DELAYED")  # the engine's words
 LIVE_SECONDS = 60.0
+MAX_ATTEMPTS = 5  # deaths of a worker on one step before the job is given up
 
 PARAMS: dict[JobKind, type[params.Params]] = {
     JobKind.IMPORT: params.ImportParams,
@@ -88,7 +97,7 @@ def create(store: Store, kind: JobKind, wanted: params.Params, project_id: int |
         session.flush()
         options: Any = {
             "workflow_name": WORKFLOW,
-            "queue_name": CPU_QUEUE,
+            "queue_name": queue_for(session, kind),
             "priority": PRIORITY,
             "workflow_id": row.id,
         }
@@ -229,7 +238,7 @@ def cancel(store: Store, job_id: str) -> None:
             )
         row.status, row.finished_at, row.eta_seconds = JobStatus.CANCELLED, datetime.now(UTC), None
         log(session, job_id, "cancelled")
-    store.queue.cancel_workflow(job_id)
+    store.queue.cancel_workflow(job_id, cancel_children=True)
 
 
 def resume(store: Store, job_id: str) -> None:
@@ -245,11 +254,50 @@ def resume(store: Store, job_id: str) -> None:
 
 def requeue(store: Store, job_id: str) -> None:
     """Put an ended workflow back into the queue at its first step without a good result."""
-    steps = store.queue.list_workflow_steps(job_id)
+    with store.read() as session:
+        queue = queue_for(session, JobKind(get(session, job_id).kind))
+    flows = store.queue.list_workflows(workflow_id_prefix=step_id(job_id, ""), load_input=False, load_output=False)
+    for flow in flows:
+        if flow.status not in (*LEDGER_ACTIVE, "SUCCESS"):
+            _rewind(store, flow.workflow_id, steps_queue(queue))
+    _rewind(store, job_id, queue)
+
+
+def _rewind(store: Store, workflow_id: str, queue: str) -> None:
+    steps = store.queue.list_workflow_steps(workflow_id)
     after_last = max((step["function_id"] for step in steps), default=0) + 1
     # A step that was stopped by a cancel left its error in the ledger: a plain resume would replay that.
     broken = min((step["function_id"] for step in steps if step["error"]), default=after_last)
-    store.queue.rewind_workflow(job_id, start_step=broken, queue_name=CPU_QUEUE)
+    store.queue.rewind_workflow(workflow_id, start_step=broken, queue_name=queue)
+
+
+def step_id(job_id: str, position: int | str) -> str:
+    """The workflow of a step that is executed by itself."""
+    return f"{job_id}-step-{position}"
+
+
+def add_result(session: Session, job_id: str, result: dict[str, Any]) -> None:
+    """Add to what the job's steps found; steps may end at the same time, on several machines."""
+    row = session.get_one(tables.Job, job_id, with_for_update=True, populate_existing=True)
+    change(session, job_id, result=row.result | result)
+
+
+def n_finished(session: Session, job_id: str) -> int:
+    """How many different steps have ended well, from the log."""
+    log = tables.JobLog
+    lines = session.scalars(select(log.text).where(log.job_id == job_id, log.text.like("end %")))
+    return len({line.split(":", 1)[0] for line in lines})
+
+
+def futile_starts(session: Session, job_id: str) -> int:
+    """How often a worker began with the job since its last finished step: many mean that the step kills its worker."""
+    query = select(tables.JobLog.text).where(tables.JobLog.job_id == job_id).order_by(tables.JobLog.id.desc())
+    n = 0
+    for line in session.scalars(query.limit(200)):
+        if line.startswith(("end ", "resumed", "given up")):
+            break
+        n += line.startswith(("start ", "taken up "))
+    return n
 
 
 def is_cancelled(session: Session, job_id: str) -> bool:
@@ -259,6 +307,11 @@ def is_cancelled(session: Session, job_id: str) -> bool:
 def active(session: Session) -> list[tables.Job]:
     """Queued and running jobs."""
     return list(session.scalars(select(tables.Job).where(tables.Job.status.in_(ACTIVE))))
+
+
+def unfinished(session: Session) -> set[str]:
+    """Jobs that may go on: all but those that are done."""
+    return set(session.scalars(select(tables.Job.id).where(tables.Job.status != JobStatus.DONE)))
 
 
 def n_active(session: Session, project_id: int | None = None) -> int:
@@ -273,12 +326,13 @@ def _clock(session: Session) -> str:
     return "(julianday('now') - 2440587.5) * 86400.0" if sqlite else "extract(epoch from clock_timestamp())"
 
 
-def beat(session: Session, slot: str) -> None:
+def beat(session: Session, slot: str, device: str = "cpu") -> None:
     clock = _clock(session)
     statement = (
-        f"INSERT INTO worker_beat (id, beat) VALUES (:slot, {clock}) ON CONFLICT (id) DO UPDATE SET beat = {clock}"
+        f"INSERT INTO worker_beat (id, beat, device) VALUES (:slot, {clock}, :device) "
+        f"ON CONFLICT (id) DO UPDATE SET beat = {clock}, device = :device"
     )
-    session.execute(text(statement), {"slot": slot})
+    session.execute(text(statement), {"slot": slot, "device": device})
 
 
 def forget(session: Session, slot: str) -> None:
@@ -287,8 +341,11 @@ def forget(session: Session, slot: str) -> None:
 
 
 def live_slots(session: Session, seconds: float = LIVE_SECONDS) -> set[str]:
+    """Slots that beat within this time. A beat from the future, left by a clock that was set back, counts for none."""
+    clock = _clock(session)
     rows = session.execute(
-        text(f"SELECT id FROM worker_beat WHERE beat > {_clock(session)} - :seconds"), {"seconds": seconds}
+        text(f"SELECT id FROM worker_beat WHERE beat > {clock} - :seconds AND beat < {clock} + :seconds"),
+        {"seconds": seconds},
     )
     return {row[0] for row in rows}
 
@@ -305,3 +362,26 @@ def beats(session: Session, seconds: float = LIVE_SECONDS) -> dict[str, float]:
 def worker_alive(session: Session) -> bool:
     """Whether some worker beat lately; one killed a few seconds ago still counts."""
     return bool(live_slots(session, 5.0))
+
+
+# ---------------------------------------------------------------- queues by device
+def queues_of(device: str) -> list[str]:
+    """What a worker with this device takes: with a GPU also what needs none, for it may be the only worker."""
+    return [CPU_QUEUE] if device == "cpu" else [GPU_QUEUE, CPU_QUEUE]
+
+
+def steps_queue(queue: str) -> str:
+    """Where single steps of that queue's jobs wait."""
+    return f"{queue}-steps"
+
+
+def queue_for(session: Session, kind: JobKind) -> str:
+    """The GPU workers' for work that gains from it, where there are any alive; else everybody's."""
+    return GPU_QUEUE if kind in GAINS_FROM_GPU and n_workers(session, GPU_QUEUE) else CPU_QUEUE
+
+
+def n_workers(session: Session, queue: str) -> int:
+    """Live workers that take from this queue."""
+    live = live_slots(session)
+    rows = session.execute(select(tables.WorkerBeat.id, tables.WorkerBeat.device))
+    return sum(slot in live and queue in queues_of(device) for slot, device in rows)

@@ -132,6 +132,7 @@ class WorkerBeat(Base):
     __tablename__ = "worker_beat"
     id: Mapped[str] = mapped_column(String(100), primary_key=True)
     beat: Mapped[float]
+    device: Mapped[str] = mapped_column(String(20), server_default="cpu")
 
 
 class Run(Base):

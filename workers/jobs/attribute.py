@@ -43,7 +43,7 @@ def plan(context: Context) -> list[Step]:
     for run in found if params.engine is not Engine.TRAKER else ():  # which goes through its rows by itself
         for split, rows in _chunks(context):
             title = f"features of {split.value}, checkpoint {run.seed}, rows {rows[0]:,} to {rows[1] - 1:,}"
-            steps.append({"title": title, "run_id": run.id, "split": split.value, "rows": rows})
+            steps.append({"title": title, "run_id": run.id, "split": split.value, "rows": rows, "beside": True})
     return [*steps, {"title": "solve", "run_ids": [run.id for run in found]}]
 
 

@@ -36,7 +36,7 @@ def plan(context: Context) -> list[Step]:
         context.log(f"left out: {method.value}, {why}")
     seeds, search_seeds = list(dict.fromkeys(params.seeds)), list(dict.fromkeys(params.search_seeds))
     steps: list[Step] = [
-        {"title": f"erm, seed {seed}", "method": Method.ERM.value, "seed": seed}
+        {"title": f"erm, seed {seed}", "method": Method.ERM.value, "seed": seed, "beside": True}
         for seed in dict.fromkeys([*search_seeds, *seeds])
     ]
     searched = [method for method in plans.SEARCHED if method in methods]
@@ -51,6 +51,7 @@ def plan(context: Context) -> list[Step]:
                 "search": method.value,
                 "place": place,
                 "seed": seed,
+                "beside": True,
             }
             for place in range(plans.N_GRID)
             for seed in search_seeds
@@ -63,13 +64,14 @@ def plan(context: Context) -> list[Step]:
                     "place": place,
                     "seed": seed,
                     "random": True,
+                    "beside": True,
                 }
                 for place in range(plans.N_GRID)
                 for seed in search_seeds
             ]
         steps.append({"title": f"{method.value}, choose K*", "choose": method.value})
     steps += [
-        {"title": f"{method.value}, seed {seed}", "method": method.value, "seed": seed}
+        {"title": f"{method.value}, seed {seed}", "method": method.value, "seed": seed, "beside": True}
         for method in methods
         if method is not Method.ERM
         for seed in seeds

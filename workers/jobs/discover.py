@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ def plan(context: Context) -> list[Step]:
     return [
         {"title": "what the errors have in common", "do": "errors"},
         {"title": "properties of the images", "do": "properties"},
-        *({"title": f"directions of {name}", "label": label} for label, name in enumerate(classes)),
+        *({"title": f"directions of {name}", "label": label, "beside": True} for label, name in enumerate(classes)),
     ]
 
 
@@ -104,7 +105,7 @@ def _kept(file: Path, make: Callable[[], dict[str, np.ndarray | None]]) -> dict[
     """Arrays that the job's later steps need, made once; None is left out."""
     if not file.exists():
         made = {name: array for name, array in make().items() if array is not None}
-        temporary = file.with_name(f"{file.stem}.part.npz")
+        temporary = file.with_name(f"{file.stem}.part-{os.getpid()}.npz")  # another worker may be making it too
         np.savez(temporary, **made)  # type: ignore[arg-type]
         temporary.replace(file)
     with np.load(file, allow_pickle=False) as arrays:

@@ -30,7 +30,7 @@ ROWS_AT_ONCE = 2_000
 def plan(context: Context) -> list[Step]:
     params = _params(context)
     halves: list[Step] = [
-        {"title": f"half {j + 1} of {params.n_subsets}, seed {seed}", "subset": j, "seed": seed}
+        {"title": f"half {j + 1} of {params.n_subsets}, seed {seed}", "subset": j, "seed": seed, "beside": True}
         for j in range(params.n_subsets)
         for seed in params.seeds
     ]

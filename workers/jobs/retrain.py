@@ -19,7 +19,7 @@ def plan(context: Context) -> list[Step]:
     params = context.params
     assert isinstance(params, RetrainParams)
     return [
-        {"title": f"{method.value}, seed {seed}", "method": method.value, "seed": seed}
+        {"title": f"{method.value}, seed {seed}", "method": method.value, "seed": seed, "beside": True}
         for method in dict.fromkeys(params.methods)
         for seed in dict.fromkeys(params.seeds)
     ]

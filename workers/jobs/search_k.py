@@ -30,7 +30,7 @@ def plan(context: Context) -> list[Step]:
 
 
 def _step(k: int, seed: int) -> Step:
-    return {"title": f"K = {k:,}, seed {seed}" if k else f"ERM, seed {seed}", "k": k, "seed": seed}
+    return {"title": f"K = {k:,}, seed {seed}" if k else f"ERM, seed {seed}", "k": k, "seed": seed, "beside": True}
 
 
 def run(context: Context, step: Step) -> dict[str, Any]:

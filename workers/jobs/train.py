@@ -14,7 +14,7 @@ from workers.runs import Wanted, ensure
 def plan(context: Context) -> list[Step]:
     params = context.params
     assert isinstance(params, TrainJobParams)
-    return [{"title": f"ERM, seed {seed}", "seed": seed} for seed in dict.fromkeys(params.seeds)]
+    return [{"title": f"ERM, seed {seed}", "seed": seed, "beside": True} for seed in dict.fromkeys(params.seeds)]
 
 
 def run(context: Context, step: Step) -> dict[str, Any]:

@@ -93,7 +93,7 @@ def test_a_rolled_back_row_leaves_an_orphan_that_the_next_write_adopts(store: St
         store.artifacts.write(session, "scores", ID, _numbers)
         raise RuntimeError
     with store.read() as session:
-        assert [path.name for path in store.artifacts.orphans(session)] == [ID]
+        assert [name for _, name in store.artifacts.orphans(session)] == [ID]
     _write(store)
     with store.read() as session:
         assert store.artifacts.orphans(session) == []
