@@ -427,3 +427,7 @@ def revoke_token(token_id: int) -> None:
 
 def audit(project: str | None, limit: int) -> list[body.AuditLine]:
     return client().audit(project=project, limit=limit)
+
+
+def server() -> body.ServerInfo:
+    return client().server()

@@ -103,6 +103,10 @@ class Client:
         """Workers that are alive."""
         return self._many(api.WorkerInfo, "/workers")
 
+    def server(self) -> api.ServerInfo:
+        """Versions, settings, limits and disk use; for admins."""
+        return self._one(api.ServerInfo, "GET", "/server")
+
     # ------------------------------------------------------------ projects and examples
     def projects(self) -> list[api.Project]:
         """Newest first."""

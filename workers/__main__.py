@@ -15,6 +15,7 @@ import tempfile
 import threading
 from pathlib import Path
 
+from backend import logs
 from backend.store import jobs
 from backend.store.db import Store
 from backend.store.locks import try_lock
@@ -22,14 +23,16 @@ from unskew.errors import ConflictError, SettingsError, UnskewError
 
 log = logging.getLogger("unskew.worker")
 PR_SET_PDEATHSIG = 1
+NICE = 5  # on a machine that serves people too, they come first
 
 
 def main() -> int:
     args = arguments()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s", stream=sys.stderr)
+    os.nice(NICE)
     if args.die_with_parent is not None:
         die_with(args.die_with_parent)
     try:
+        logs.configure(default="info")
         store = Store.open(args.data)
     except UnskewError as error:
         log.error("%s", error)

@@ -22,6 +22,7 @@ from typing import Any
 from dbos import DBOS, SetEnqueueOptions, SetWorkflowID
 from dbos._error import DBOSAwaitedWorkflowMaxRecoveryAttemptsExceeded
 
+from backend import logs
 from backend.store import jobs
 from backend.store.db import APPLICATION, Store
 from unskew.errors import Stopped, UnskewError
@@ -172,6 +173,7 @@ def _kind(job_id: str) -> JobKind:
 
 
 def _context(job_id: str, position: int = 0, total: int = 1, title: str = "planning") -> Context:
+    logs.job_id.set(job_id)  # one job at a time in a worker: everything from here on is about it
     with Worker.store.read() as session:
         row = jobs.get(session, job_id)
         wanted = jobs.validated(JobKind(row.kind), row.params)

@@ -15,6 +15,7 @@ from fastapi_offline import FastAPIOffline
 from backend.api import problems
 from backend.api.guard import LOOPBACK, Guard
 from backend.api.limits import BodyLimit
+from backend.api.metrics import Metrics
 from backend.api.readable import READABLE
 from backend.api.rights import check_declared
 from backend.api.routes import (
@@ -32,7 +33,9 @@ from backend.api.routes import (
     system,
     views,
 )
+from backend.api.trace import Trace
 from backend.api.trail import Trail
+from backend.auth.oidc import Provider
 from backend.store.db import Store
 from unskew import __version__
 from unskew.errors import NotFoundError
@@ -47,7 +50,12 @@ PROBLEM: dict[int | str, dict[str, Any]] = {
 
 
 def create_app(
-    store: Store, *, ui: bool = True, hosts: frozenset[str] | None = LOOPBACK, local: bool = True
+    store: Store,
+    *,
+    ui: bool = True,
+    hosts: frozenset[str] | None = LOOPBACK,
+    local: bool = True,
+    provider: Provider | None = None,
 ) -> FastAPI:
     """The web application on a store.
 
@@ -55,6 +63,7 @@ def create_app(
         ui: also mount the dashboard; False for tests and for servers without one.
         hosts: names that requests may be addressed to; None: any.
         local: it is reached from this machine only: nobody needs to log in as long as there are no users.
+        provider: of single sign-on; None: passwords only.
     """
     mounted = None
     if ui:
@@ -68,14 +77,21 @@ def create_app(
         lifespan=None if mounted is None else mounted.lifespan(),
         redoc_url=None,
     )
-    app.state.store, app.state.local = store, local
+    app.state.store, app.state.local, app.state.metrics = store, local, Metrics(store)
+    app.state.hosts = hosts
     problems.install(app)
     app.add_middleware(Trail, store=store)
     app.add_middleware(BodyLimit)
     app.add_middleware(Guard, store=store, hosts=hosts, local=local)
+    app.add_middleware(Trace, metrics=app.state.metrics)
     app.include_router(_v1(), prefix=PREFIX, responses=PROBLEM, dependencies=[READABLE])
     app.include_router(reports.shared)
     app.include_router(login.router)
+    app.state.sign_on = ""
+    if provider is not None:
+        from backend.api.routes import oidc  # needs Authlib, which is optional
+
+        oidc.install(app, provider)
     app.include_router(probes.router)
     app.add_api_route("/api/{rest:path}", _no_such_route, methods=_METHODS, include_in_schema=False)
     if mounted is not None:

@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse
 from sqlalchemy.exc import DataError, OperationalError
 from starlette.exceptions import HTTPException
 
+from backend.logs import request_id
 from backend.store.db import is_busy
 from unskew import errors
 from unskew.schemas import api
@@ -64,6 +65,7 @@ def response(
         detail=detail,
         fix=fix,
         rows=rows or [],
+        request_id=request_id.get(),
     )
     return JSONResponse(problem.model_dump(mode="json"), status_code=status, media_type=MEDIA_TYPE)
 

@@ -9,8 +9,10 @@ from collections.abc import Collection
 
 import uvicorn
 
+from backend import logs
 from backend.api.app import create_app
 from backend.api.guard import LOOPBACK
+from backend.auth import oidc
 from backend.services import accounts
 from backend.store.db import Store
 from unskew.errors import ConflictError, SettingsError
@@ -81,19 +83,21 @@ def serve(
         proxy: address of a reverse proxy whose X-Forwarded-For and -Proto are believed.
 
     Raises:
-        SettingsError, ConflictError: see `check_address`.
+        SettingsError, ConflictError: see `check_address` and `logs.configure`.
     """
     check_address(store, host, port)
+    logs.configure()
     local = host in LOOPBACK
     inner = host if local else "127.0.0.1" if host in ANYWHERE else host
     os.environ[API_URL] = f"http://{f'[{inner}]' if ':' in inner else inner}:{port}"  # the dashboard reads it at start
     hosts = LOOPBACK | {host, *names} if local or names else None
-    app = create_app(store, ui=ui, hosts=hosts, local=local and proxy is None)
+    app = create_app(store, ui=ui, hosts=hosts, local=local and proxy is None, provider=oidc.from_environment())
     config = uvicorn.Config(
         app,
         host=host,
         port=port,
         log_level="warning",
+        log_config=None,  # ours
         access_log=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
         server_header=False,

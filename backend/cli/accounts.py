@@ -58,6 +58,9 @@ def add(
     role: Annotated[Role, typer.Option(help="What the user may do.")] = Role.VIEWER,
     project: ProjectOption = None,
     password_file: PasswordFile = None,
+    sign_on: Annotated[
+        bool, typer.Option("--sign-on", help="No password: comes in through single sign-on. NAME is the address.")
+    ] = False,
     if_none: Annotated[bool, typer.Option("--if-none", help="Do nothing when there is a user already.")] = False,
     data: DataOption = None,
     as_json: JsonOption = False,
@@ -67,7 +70,7 @@ def add(
         if if_none and accounts.must_log_in(store):
             err.print("There are users already; nothing was changed.")
             return
-        secret = passwords.checked(_password(password_file))
+        secret = None if sign_on else passwords.checked(_password(password_file))
         made = accounts.add_user(store, api.UserCreate(name=name, password=secret, role=role, project=project))
         _noted(store, "user add", f"{name}: {role.value} in {project or 'every project'}")
         emit(made, as_json, f"Added {name}, {role.value} in {project or 'every project'}.")

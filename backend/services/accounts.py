@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 from backend.auth import passwords
 from backend.auth.identity import Identity
 from backend.auth.limits import Brake
+from backend.auth.oidc import Person
 from backend.store import accounts, projects, tables
 from backend.store.db import Store
 from unskew.errors import ConflictError, LoginError, NotFoundError, SettingsError
@@ -42,6 +43,40 @@ def log_in(store: Store, name: str, password: str, address: str, brake: Brake) -
     with store.session() as session:
         accounts.record(session, name, "log in", address, status=200)
         return accounts.log_in(session, row)
+
+
+def log_in_person(store: Store, who: Person, *, new: Role | None) -> str:
+    """The key of a new login of somebody whom the OpenID provider vouches for.
+
+    Who came before is known by the subject. Who comes first is the user that was added under the verified address; if
+    there is none, a new one with the role `new` in every project.
+
+    Raises:
+        LoginError: nobody has added this person, or the user is switched off.
+    """
+    with store.session() as session:
+        row = accounts.user_of(session, who.subject) or _added(session, who)
+        if row is None and new is not None and who.email is not None:
+            row = accounts.add_user(session, who.email, None, subject=who.subject)
+            accounts.grant(session, row.id, None, new)
+        if row is not None and row.active:
+            accounts.record(session, row.name, "log in", "OpenID", status=200)
+            return accounts.log_in(session, row)
+        accounts.record(session, who.email or who.subject[:64], "log in", "OpenID", status=401)
+    shown = who.email or "A person without a verified address"
+    raise LoginError(f"{shown} has no access here.", fix="Ask an admin to add you under your e-mail address.")
+
+
+def _added(session: Session, who: Person) -> tables.User | None:
+    """The user that an admin added under this address; from now on known by the subject, and by no other."""
+    try:
+        row = accounts.user(session, who.email or "")
+    except NotFoundError:
+        return None
+    if row.subject is not None:
+        return None
+    row.subject = who.subject
+    return row
 
 
 def log_out(store: Store, key: str) -> None:

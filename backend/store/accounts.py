@@ -29,6 +29,11 @@ def user(session: Session, name: str) -> tables.User:
     return row
 
 
+def user_of(session: Session, subject: str) -> tables.User | None:
+    """Whom an OpenID provider means by this issuer and subject."""
+    return session.scalar(select(tables.User).where(tables.User.subject == subject))
+
+
 def list_users(session: Session) -> list[tables.User]:
     return list(session.scalars(select(tables.User).order_by(tables.User.name)))
 

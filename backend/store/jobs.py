@@ -6,6 +6,7 @@ request for work that is queued or running is answered with the job that does it
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections.abc import Collection
 from datetime import UTC, datetime
@@ -21,6 +22,7 @@ from unskew.errors import ConflictError, NotFoundError, RowError, SettingsError,
 from unskew.schemas import api, params
 from unskew.schemas.enums import JobKind, JobStatus
 
+_log = logging.getLogger("unskew.job")
 WORKFLOW, STEP_WORKFLOW = "run_job_v1", "run_step_v1"
 CPU_QUEUE, GPU_QUEUE = "cpu", "gpu"
 GAINS_FROM_GPU = {
@@ -203,6 +205,7 @@ def fail(session: Session, job_id: str, error: BaseException) -> None:
 
 def log(session: Session, job_id: str, line: str) -> None:
     session.add(tables.JobLog(job_id=job_id, text=line))
+    _log.info(line, extra={"job_id": job_id})
 
 
 def log_lines(session: Session, job_id: str, after: int = 0, limit: int = 1000) -> list[tables.JobLog]:
@@ -312,6 +315,13 @@ def active(session: Session) -> list[tables.Job]:
 def unfinished(session: Session) -> set[str]:
     """Jobs that may go on: all but those that are done."""
     return set(session.scalars(select(tables.Job.id).where(tables.Job.status != JobStatus.DONE)))
+
+
+def counts(session: Session) -> dict[tuple[str, str], int]:
+    """Number of jobs by kind and status."""
+    by = (tables.Job.kind, tables.Job.status)
+    rows = session.execute(select(*by, func.count()).group_by(*by))
+    return {(str(kind), str(status)): n for kind, status, n in rows}
 
 
 def n_active(session: Session, project_id: int | None = None) -> int:

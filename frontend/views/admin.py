@@ -1,4 +1,4 @@
-"""Admin: who may come in, what they may do, keys for programs, and who changed what."""
+"""Admin: who may come in, what they may do, keys for programs, who changed what, and the server itself."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import streamlit as st
 
 from frontend import api
 from frontend.components.messages import attempt
+from unskew.charts.format import size
 from unskew.schemas import api as body
 from unskew.schemas.enums import Role
 
@@ -16,7 +17,7 @@ NOTHING = "nothing"
 
 def page() -> None:
     st.title("Admin")
-    people, tokens, log = st.tabs(["People", "Tokens", "Audit log"])
+    people, tokens, log, server = st.tabs(["People", "Tokens", "Audit log", "Server"])
     users = api.users()
     with people:
         _people(users)
@@ -24,6 +25,8 @@ def page() -> None:
         _tokens(users)
     with log:
         _log()
+    with server:
+        _server()
 
 
 def _people(users: list[body.User]) -> None:
@@ -155,3 +158,16 @@ def _log() -> None:
     ]
     st.dataframe(pd.DataFrame(rows), hide_index=True, alt="Audit log, newest first")
     st.caption("Labels are not here: each is kept with its annotator, and the export of a group set names them.")
+
+
+def _server() -> None:
+    found = api.server()
+    st.markdown("**Disk**")
+    used = [{"what": name, "size": size(n)} for name, n in found.disk.items()]
+    st.dataframe(pd.DataFrame(used), hide_index=True, width=420, alt="What the data folder holds")
+    st.caption("`unskew gc` removes what no row names; a report keeps what it needs.")
+    settings = found.settings | {f"limit of {name}": size(n) for name, n in found.limits.items()}
+    for title, rows in (("Versions", found.versions | {"schema": found.revision}), ("Settings", settings)):
+        st.markdown(f"**{title}**")
+        table = pd.DataFrame(rows.items(), columns=["what", "value"])
+        st.dataframe(table, hide_index=True, width=720, alt=title)

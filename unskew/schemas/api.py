@@ -50,6 +50,7 @@ class Problem(Body):
     detail: str
     fix: str = ""
     rows: list[RowProblem] = []
+    request_id: str = ""  # stands beside everything that the server logged about it
 
 
 # ---------------------------------------------------------------- the server itself
@@ -620,7 +621,7 @@ class Me(Body):
 
 class UserCreate(Body):
     name: str = Field(min_length=1, max_length=64, pattern=r"^[\w.@+-]+$")
-    password: str = Field(min_length=10, max_length=1024)
+    password: str | None = Field(None, min_length=10, max_length=1024)  # None: comes in through single sign-on only
     role: Role | None = None  # None: nothing until a right is given
     project: str | None = None  # None: in every project
 
@@ -824,3 +825,15 @@ class WorkerInfo(Body):
 
     name: str
     beat_seconds_ago: float
+
+
+# ---------------------------------------------------------------- the server, for whoever looks after it
+class ServerInfo(Body):
+    """Versions, settings and limits in force, and bytes on disk by what they are for."""
+
+    versions: dict[str, str]
+    revision: str  # of the database's schema
+    settings: dict[str, str]
+    limits: dict[str, int]  # bytes
+    wait_seconds: int  # for a busy database
+    disk: dict[str, int]  # bytes; "free" among them

@@ -15,7 +15,7 @@ from backend.api.rights import COOKIE, identify
 from backend.auth.limits import Brake, TooManyError
 from backend.services import accounts
 from backend.store.accounts import LOGIN_DAYS
-from unskew.errors import LoginError
+from unskew.errors import LoginError, UnskewError
 
 router = APIRouter(include_in_schema=False)
 _PAGE = Environment(loader=FileSystemLoader(Path(__file__).parents[1]), autoescape=True).get_template("login.html")
@@ -28,15 +28,19 @@ _HEADERS = {
 _brake = Brake()
 
 
-def _page(next: str, *, name: str = "", problem: str = "", status: int = 200, out: bool = False) -> HTMLResponse:
-    page = _PAGE.render(next=next, name=name, problem=problem, out=out)
+def _page(
+    next: str, *, name: str = "", problem: str = "", status: int = 200, out: bool = False, sign_on: str = ""
+) -> HTMLResponse:
+    page = _PAGE.render(next=next, name=name, problem=problem, out=out, sign_on=sign_on)
     return HTMLResponse(page, status_code=status, headers=_HEADERS)
 
 
 @router.get("/login")
-def login_page(store: StoreDep, next: str = "/") -> Response:
+def login_page(request: Request, store: StoreDep, next: str = "/") -> Response:
     """The form; without users there is nothing to log in to."""
-    return _page(_inside(next)) if accounts.must_log_in(store) else RedirectResponse("/", 303)
+    if not accounts.must_log_in(store):
+        return RedirectResponse("/", 303)
+    return _page(inside(next), sign_on=request.app.state.sign_on)
 
 
 @router.post("/login")
@@ -52,13 +56,26 @@ def log_in(
     try:
         key = accounts.log_in(store, name, password, address, _brake)
     except LoginError as error:
-        return _page(_inside(next), name=name, problem=f"{error.what} {error.fix}", status=401)
+        return refused(request, error, name=name, next=next)
     except TooManyError as error:
-        made = _page(_inside(next), name=name, problem=str(error), status=429)
+        made = refused(request, error, name=name, next=next, status=429)
         made.headers["Retry-After"] = str(round(error.seconds))
         return made
-    entered = RedirectResponse(_inside(next), 303)
-    entered.set_cookie(
+    return entered(request, key, next)
+
+
+def refused(
+    request: Request, error: UnskewError, *, name: str = "", next: str = "/", status: int = 401
+) -> HTMLResponse:
+    """The form again, with the reason."""
+    problem = f"{error.what} {error.fix}"
+    return _page(inside(next), name=name, problem=problem, status=status, sign_on=request.app.state.sign_on)
+
+
+def entered(request: Request, key: str, next: str) -> Response:
+    """On to the page, with the cookie."""
+    made = RedirectResponse(inside(next), 303)
+    made.set_cookie(
         COOKIE,
         key,
         max_age=LOGIN_DAYS * 86_400,
@@ -66,7 +83,7 @@ def log_in(
         samesite="lax",  # strict would show a login to everybody who follows a link to a page
         secure=request.url.scheme == "https",
     )
-    return entered
+    return made
 
 
 @router.get("/logout")
@@ -88,7 +105,7 @@ def log_out(request: Request, store: StoreDep) -> Response:
     return made
 
 
-def _inside(next: str) -> str:
+def inside(next: str) -> str:
     """A path of ours, never another site's: `//evil.example` and `/\\evil.example` are addresses to a browser."""
     parts = urlsplit(next.replace("\\", "/"))
     safe = not parts.scheme and not parts.netloc and next.startswith("/") and not next.startswith("//")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import platform
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 
 from backend.api.deps import StoreDep
-from backend.api.rights import VIEWER
-from backend.services import jobs
+from backend.api.limits import MAX_BODY_BYTES
+from backend.api.rights import ADMIN, VIEWER
+from backend.services import jobs, server
 from unskew import __version__
 from unskew.schemas import api
 
@@ -31,3 +32,11 @@ def version() -> api.Version:
 def workers(store: StoreDep) -> list[api.WorkerInfo]:
     """Workers that are alive; each takes one job at a time."""
     return jobs.workers(store)
+
+
+@router.get("/server", dependencies=[ADMIN])
+def server_info(request: Request, store: StoreDep) -> api.ServerInfo:
+    """Versions, settings and limits in force, and what the data takes on disk."""
+    hosts = request.app.state.hosts
+    names = "any name" if hosts is None else ", ".join(sorted(hosts))
+    return server.info(store, names=names, max_body_bytes=MAX_BODY_BYTES)
