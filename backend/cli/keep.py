@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -36,9 +37,9 @@ def restore(
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Unpack a backup into a new data folder, and check every checksum."""
+    """Unpack a backup into a new data folder, and check every checksum; rows go to UNSKEW_DATABASE_URL if it is set."""
     folder = Path(data or user_data_path("unskew")).expanduser().absolute()
-    made = backup_service.restore(file, folder)
+    made = backup_service.restore(file, folder, os.environ.get("UNSKEW_DATABASE_URL"))
     emit(made, as_json, f"Restored into {made['data']}; every checksum fits.")
 
 

@@ -107,7 +107,7 @@ def migrate(store: Store) -> None:
 
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
-    with store.engine.connect() as connection, _one_at_a_time(connection):
+    with store.engine.connect() as connection, _references_unwatched(connection), _one_at_a_time(connection):
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
         DBOS.migrate(store.url)
@@ -126,6 +126,21 @@ def _one_at_a_time(connection: Connection) -> Iterator[None]:
     finally:
         connection.execute(text(f"SELECT pg_advisory_unlock({MIGRATION_LOCK})"))
         connection.commit()
+
+
+@contextmanager
+def _references_unwatched(connection: Connection) -> Iterator[None]:
+    """SQLite changes some tables by copying and dropping them: with references watched, a drop would clear all columns
+    that refer to them. Must begin and end outside a transaction."""
+    if connection.dialect.name != "sqlite":
+        yield
+        return
+    plain: Any = connection.connection.driver_connection
+    plain.execute("PRAGMA foreign_keys=OFF")
+    try:
+        yield
+    finally:
+        plain.execute("PRAGMA foreign_keys=ON")
 
 
 def _make_folders(folder: Path) -> None:

@@ -103,7 +103,7 @@ def write(session: Session, rows: Rows, *, slug: str, name: str, root: str) -> i
                 row["token"] = secrets.token_urlsafe(24)
         for start in range(0, len(made), _AT_ONCE):
             session.execute(insert(table), made[start : start + _AT_ONCE])
-        _keep_counting(session, table)
+        keep_counting(session, table)
     return int(numbers.of("project", rows["project"][0]["id"]))
 
 
@@ -137,7 +137,7 @@ def _sequence(session: Session, table: Table) -> str:
     return str(session.scalar(text(f"SELECT pg_get_serial_sequence('\"{table.name}\"', 'id')")))
 
 
-def _keep_counting(session: Session, table: Table) -> None:
+def keep_counting(session: Session, table: Table) -> None:
     """Postgres: the next number comes after those that were just given."""
     counted = "id" in table.c and isinstance(table.c.id.type, Integer)
     if counted and session.get_bind().dialect.name == "postgresql":

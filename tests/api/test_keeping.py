@@ -19,6 +19,7 @@ from backend.store.db import Store
 from unskew.client import Client
 from unskew.errors import ConflictError, DataError, NotFoundError
 from unskew.schemas import api
+from unskew.schemas.enums import JobKind
 
 
 def client_of(store: Store) -> Client:
@@ -190,3 +191,39 @@ def test_an_export_of_images_that_changed_is_refused(house: House, tmp_path: Pat
         archive.write(house.store, PROJECT, tmp_path / "x.tar")
     assert not list(tmp_path.glob("*.tar*"))
     assert groups.list_group_sets(house.store, PROJECT)
+
+
+@pytest.mark.slow
+@pytest.mark.postgres
+def test_a_backup_moves_to_postgres_and_back(house: House, postgres_database: str, tmp_path: Path) -> None:
+    """The same file restores into either kind of database, and jobs and the ledger travel with it."""
+    label(house, 0)
+    waiting = house.client.start_job(PROJECT, JobKind.LDS)
+    expected, log = facts(house.client, PROJECT), house.client.job_log(waiting.id)
+    backup.backup(house.store, tmp_path / "lite.tar")
+    backup.restore(tmp_path / "lite.tar", tmp_path / "big", postgres_database)
+    assert not list((tmp_path / "big").glob("unskew.db*"))
+    big = Store.open(tmp_path / "big", url=postgres_database)
+    http = TestClient(create_app(big, ui=False), base_url=ADDRESS)
+    there = House(big, http, Client(http=http))
+    try:
+        assert facts(there.client, PROJECT) == expected
+        assert there.client.job_log(waiting.id) == log
+        assert [flow.status for flow in big.queue.list_workflows(workflow_ids=[waiting.id])] == ["ENQUEUED"]
+        label(there, 1)  # numbers go on where they stood
+        assert house.client.create_view(PROJECT, api.ViewCreate(name="v", rule=api.ExampleFilter(label=0))).id
+        assert there.client.create_view(PROJECT, api.ViewCreate(name="v", rule=api.ExampleFilter(label=0))).id
+        backup.backup(big, tmp_path / "big.tar")
+        with pytest.raises(ConflictError, match="holds rows already"):
+            backup.restore(tmp_path / "big.tar", tmp_path / "twice", postgres_database)
+    finally:
+        big.close()
+    backup.restore(tmp_path / "big.tar", tmp_path / "back")
+    back = Store.open(tmp_path / "back", url=f"sqlite:///{tmp_path / 'back' / 'unskew.db'}")
+    try:
+        assert doctor.check(back)["problems"] == [] or "no worker is alive" in str(doctor.check(back)["problems"])
+        with back.read() as session:
+            assert session.scalar(select(func.count()).select_from(tables.LabelEvent)) == 2
+        assert facts(client_of(back), PROJECT)["scores"] == expected["scores"]
+    finally:
+        back.close()
