@@ -4,7 +4,7 @@ VENV ?= .venv
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { command -v $$p; break; }; done)
 BIN := $(VENV)/bin
 
-.PHONY: demo test fast lint setup setup-dev clean
+.PHONY: demo test fast lint setup setup-dev clean licences sbom audit
 
 demo: setup
 	$(BIN)/unskew demo
@@ -41,6 +41,20 @@ test: lint
 # What one runs while working: seconds, no browser, no database server.
 fast: setup-dev
 	$(BIN)/pytest -m "not slow and not browser and not postgres and not gpu"
+
+# Every package that an installation brings, with its licence.
+licences: setup-dev
+	$(BIN)/python tools/licences.py
+
+# Software bill of materials of this environment, for a release: dist/sbom.json (CycloneDX).
+sbom: setup
+	@test -x $(VENV)/tools/bin/cyclonedx-py || { $(PYTHON) -m venv $(VENV)/tools && $(VENV)/tools/bin/pip install --quiet --disable-pip-version-check cyclonedx-bom==7.5.0; }
+	@mkdir -p dist
+	$(VENV)/tools/bin/cyclonedx-py environment --pyproject pyproject.toml --mc-type application --output-reproducible --of JSON -o dist/sbom.json $(BIN)/python
+
+# Known vulnerabilities of the pinned versions; says so where their database cannot be reached.
+audit: setup-dev
+	@bash tools/audit.sh
 
 clean:
 	rm -rf $(VENV)

@@ -37,13 +37,13 @@ class Running:
 
 
 @contextmanager
-def serving(data: Path) -> Iterator[Running]:
-    """`unskew up --no-worker` on this folder, for as long as the block runs."""
+def serving(data: Path, database: str | None = None) -> Iterator[Running]:
+    """`unskew up --no-worker` on this folder and database, for as long as the block runs."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "backend.cli.main", "up", "--port", str(port), "--no-worker", "--data", str(data)]
-    process = subprocess.Popen(command, env=os.environ | {"PYTHONUNBUFFERED": "1"}, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(command, env=_environment(database), stdout=subprocess.DEVNULL)
     url = f"http://127.0.0.1:{port}"
     try:
         _wait(url, process)
@@ -56,13 +56,31 @@ def serving(data: Path) -> Iterator[Running]:
             process.kill()
 
 
+@contextmanager
+def working(data: Path, database: str | None = None) -> Iterator[None]:
+    """A worker on this folder and database, for as long as the block runs."""
+    command = [sys.executable, "-m", "workers", "--data", str(data), "--die-with-parent", str(os.getpid())]
+    with (data / "worker.log").open("ab") as log:
+        process = subprocess.Popen(command, env=_environment(database), stdout=log, stderr=log)
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def _environment(database: str | None) -> dict[str, str]:
+    given = {"UNSKEW_DATABASE_URL": database} if database else {}
+    return os.environ | {"PYTHONUNBUFFERED": "1"} | given
+
+
 def _wait(url: str, process: subprocess.Popen[bytes]) -> None:
     end = time.monotonic() + START_SECONDS
     while time.monotonic() < end:
         if process.poll() is not None:
             raise ServerError(f"The server ended with code {process.returncode}.", fix="Start `unskew up` to see why.")
         try:
-            if httpx.get(f"{url}/api/v1/health", timeout=2, trust_env=False).status_code == 200:
+            if httpx.get(f"{url}/readyz", timeout=2, trust_env=False).status_code == 200:
                 return
         except httpx.TransportError:
             time.sleep(0.1)
@@ -71,9 +89,9 @@ def _wait(url: str, process: subprocess.Popen[bytes]) -> None:
 
 def milliseconds(seconds: Sequence[float]) -> dict[str, float]:
     """n, median and 95th percentile."""
-    values = 1000 * np.asarray(seconds)
+    values = 1000 * np.asarray(seconds or [0.0])
     return {
-        "n": len(values),
+        "n": len(seconds),
         "p50_ms": round(float(np.percentile(values, 50)), 1),
         "p95_ms": round(float(np.percentile(values, 95)), 1),
         "max_ms": round(float(values.max()), 1),

@@ -18,7 +18,7 @@ from unskew.errors import NotFoundError, UnskewError
 
 def register(app: typer.Typer) -> None:
     commands = typer.Typer(no_args_is_help=True, help="Measure speed and memory on this machine.")
-    for command in (attribution, scale, api, ui):
+    for command in (attribution, scale, api, ui, load):
         commands.command()(command)
     app.add_typer(commands, name="bench")
 
@@ -113,6 +113,35 @@ def ui(
         for name, value in values.items()
     ]
     emit(found, as_json, table("Screens", ["images", "what", "measured"], lines))
+
+
+def load(
+    annotators: Annotated[int, typer.Option(min=0, help="People who label.")] = 50,
+    browsers: Annotated[int, typer.Option(min=0, help="People who turn pages.")] = 20,
+    seconds: Annotated[float, typer.Option(min=1, max=900, help="For how long.")] = 300,
+    database: Annotated[str | None, typer.Option(help="URL of an empty Postgres database. [default: SQLite]")] = None,
+    project: ProjectOption = None,
+    scratch: ScratchOption = None,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Let many people label and read a copy of a project while it trains; times, errors and lost labels."""
+    from backend.bench.load import bench_load
+
+    with opened(data) as store:
+        found = bench_load(
+            store,
+            _slug(store, project),
+            annotators=annotators,
+            browsers=browsers,
+            seconds=seconds,
+            url=database,
+            scratch=scratch,
+        )
+    lines = [[name, *map(str, found[name].values())] for name in ("label", "read")]
+    said = "met" if found["met"] else "missed"
+    title = f"{found['database']}: {sum(found['errors'].values())} errors, {found['labels_lost']} labels lost; {said}"
+    emit(found, as_json, table(title, ["request", "n", "median ms", "p95 ms", "max ms"], lines))
 
 
 def _slug(store: Store, given: str | None) -> str:

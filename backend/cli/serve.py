@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -14,6 +15,7 @@ import typer
 
 from backend.cli import follow
 from backend.cli.context import DataOption, err, opened, out
+from backend.store import jobs
 from backend.store.db import Store
 
 RESTART_SECONDS = 1.0
@@ -86,17 +88,30 @@ def worker(
         str | None,
         typer.Option(envvar="UNSKEW_DATABASE_URL", help="URL of a shared database. [default: SQLite in the folder]"),
     ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Only say whether such a worker of this machine is alive: exit code 0 or 1.")
+    ] = False,
     data: DataOption = None,
 ) -> None:
     """Run a worker: it takes jobs from the store until Ctrl-C."""
     if database:
         os.environ["UNSKEW_DATABASE_URL"] = database
     with opened(data) as store:
+        if check:
+            with store.read() as session:
+                alive = [name for name in jobs.live_slots(session) if name.startswith(slot or _slot(device))]
+            out.print(", ".join(alive) or f"No worker on {device} of this machine is alive.", highlight=False)
+            raise typer.Exit(0 if alive else 1)
         command = [sys.executable, "-m", "workers", "--data", str(store.data), "--device", device]
         command += ["--slot", slot] if slot else []
         command += ["--once"] if once else []
         environment = os.environ | {"UNSKEW_DATABASE_URL": store.url}
     os.execve(sys.executable, command, environment)
+
+
+def _slot(device: str) -> str:
+    """How the names of this machine's workers on a device begin."""
+    return f"{socket.gethostname()}/{device}"
 
 
 def wait_until_up(address: str, seconds: float = 30.0) -> None:
