@@ -15,7 +15,7 @@ import sys
 import sysconfig
 import time
 import tomllib
-from importlib.metadata import packages_distributions, requires
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import httpx
@@ -56,10 +56,8 @@ def test_every_imported_package_is_declared() -> None:
         for module, where in imported().items()
         if module not in (*OURS, *sys.stdlib_module_names, *OPTIONAL)
         and not {normal(name) for name in known.get(module, [module])} & declared
-        and module != "starlette"  # FastAPI's own foundation, which it pins
     }
     assert missing == {}
-    assert "starlette" in {normal(line) for line in requires("fastapi") or []}
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +106,7 @@ def test_the_demo_answers_from_the_wheel(installed: Path, tmp_path: Path) -> Non
                 break
             except httpx.TransportError:
                 time.sleep(1)
-        assert [project["slug"] for project in names] == ["demo"]
+        assert [project["slug"] for project in names] == ["digits-on-textures"]
         page = httpx.get(f"http://127.0.0.1:{port}/discover", trust_env=False, timeout=30)
         assert page.status_code == 200 and "<title>" in page.text
         assert httpx.get(f"http://127.0.0.1:{port}/login", trust_env=False, timeout=30).status_code == 303
