@@ -19,6 +19,7 @@ from unskew.errors import ConflictError, SettingsError
 
 API_URL = "UNSKEW_API_URL"  # how the dashboard finds the API
 GRACE_SECONDS = 5
+KEEP_ALIVE_SECONDS = 75  # longer than proxies and people pause: closing meets a request that is on its way
 ANYWHERE = ("0.0.0.0", "::")
 
 
@@ -100,6 +101,7 @@ def serve(
         log_config=None,  # ours
         access_log=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
         server_header=False,
         proxy_headers=proxy is not None,
         forwarded_allow_ips=proxy,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -44,6 +45,7 @@ class Store:
         self.data = data
         self.url = url
         self.engine = engine
+        self._writer = threading.Lock()
 
     @classmethod
     def open(cls, data: Path | str | None = None, url: str | None = None) -> Store:
@@ -86,8 +88,23 @@ class Store:
     @contextmanager
     def session(self) -> Iterator[Session]:
         """A session that may write: committed at the end, rolled back on an error."""
-        with Session(self.engine.execution_options(write=True), expire_on_commit=False) as session, session.begin():
+        with (
+            self._turn(),
+            Session(self.engine.execution_options(write=True), expire_on_commit=False) as session,
+            session.begin(),
+        ):
             yield session
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """SQLite has one writer at a time, and whoever finds it busy sleeps and tries again: with many threads one of
+        them can be unlucky for seconds. Ours queue up here; other processes still wait in SQLite."""
+        mine = self.engine.dialect.name == "sqlite" and self._writer.acquire(timeout=BUSY_SECONDS)
+        try:
+            yield
+        finally:
+            if mine:
+                self._writer.release()
 
     @contextmanager
     def read(self) -> Iterator[Session]:

@@ -164,10 +164,10 @@ def _server() -> None:
     found = api.server()
     st.markdown("**Disk**")
     used = [{"what": name, "size": size(n)} for name, n in found.disk.items()]
-    st.dataframe(pd.DataFrame(used), hide_index=True, width=420, alt="What the data folder holds")
+    st.dataframe(pd.DataFrame(used), hide_index=True, width=420, height="content", alt="What the data folder holds")
     st.caption("`unskew gc` removes what no row names; a report keeps what it needs.")
     settings = found.settings | {f"limit of {name}": size(n) for name, n in found.limits.items()}
     for title, rows in (("Versions", found.versions | {"schema": found.revision}), ("Settings", settings)):
         st.markdown(f"**{title}**")
         table = pd.DataFrame(rows.items(), columns=["what", "value"])
-        st.dataframe(table, hide_index=True, width=720, alt=title)
+        st.dataframe(table, hide_index=True, width=720, height="content", alt=title)
