@@ -18,7 +18,7 @@ from unskew.errors import NotFoundError, UnskewError
 
 def register(app: typer.Typer) -> None:
     commands = typer.Typer(no_args_is_help=True, help="Measure speed and memory on this machine.")
-    for command in (attribution, scale, api, ui, load):
+    for command in (attribution, scale, lds, api, ui, load):
         commands.command()(command)
     app.add_typer(commands, name="bench")
 
@@ -69,6 +69,36 @@ def scale(
         ["peak memory measured, GB", f"{found['peak_rss_bytes'] / 1e9:.2f}"],
     ]
     emit(found, as_json, table("Seconds", ["stage", ""], rows))
+
+
+def lds(
+    set_: Annotated[str, typer.Option("--set", help="demo, reviews or clinic.")],
+    subsets: Annotated[int, typer.Option(min=2, help="Random halves, one model each.")] = 40,
+    checkpoints: Annotated[int, typer.Option(min=1)] = 5,
+    folder: Annotated[Path | None, typer.Option(help="Keeps what was trained. [default: a new one, deleted]")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare how well scores predict retraining: ours and traker's, on the same models."""
+    if set_ not in ("demo", "reviews", "clinic"):
+        raise typer.BadParameter(f"--set is {set_!r}; say demo, reviews or clinic")
+    options: dict[str, Any] = {"set": set_, "subsets": subsets, "checkpoints": checkpoints}
+    found = _measured("lds", **options, **({"folder": folder} if folder else {}))
+    rows = [[r["engine"], str(r["damping"]), "✓" if r["default"] else "", *_mean(r)] for r in found["rows"]]
+    rows += [
+        [f"ours - {b['at_least']}", "", "holds" if b["holds"] else "missed", *_mean(b["lead"])] for b in found["bar"]
+    ]
+    title = (
+        f"LDS on {set_}: {found['n_train']:,} training examples, {found['n_targets']:,} targets, "
+        f"{found['n_checkpoints']} checkpoints, {found['n_subsets']} halves"
+    )
+    emit(found, as_json, table(title, ["engine", "damping", "default", "mean", "95 % interval"], rows))
+
+
+def _mean(found: dict[str, Any]) -> list[str]:
+    if found["mean"] is None:
+        return ["not finite", ""]
+    low, high = found["interval"]
+    return [f"{found['mean']:.3f}", f"{low:.3f} to {high:.3f}"]
 
 
 ScratchOption = Annotated[Path | None, typer.Option(help="Where the tiled projects go until the end.")]

@@ -207,8 +207,17 @@ def attribute(
             made,
             as_json,
             f"{made.n_targets} targets × {made.n_train} training examples, {len(made.run_ids)} checkpoints, "
-            f"engine {made.engine}.",
+            f"engine {made.engine}.{_proxies(made)}",
         )
+
+
+def _proxies(made: api.Attribution) -> str:
+    """Signs of its quality that needed no retraining; `unskew lds` measures it."""
+    if made.proxies is None:
+        return ""
+    halves, own = made.proxies.halves, made.proxies.own_class
+    agree = "" if halves is None else f"halves of the checkpoints agree {halves.value:.2f} (noise: 0); "
+    return f"\nSigns of quality: {agree}own class helps {own.value:.0%} of {own.n} targets (chance: 50 %)."
 
 
 def lds(

@@ -199,7 +199,8 @@ def attributions_list(store: Store, slug: str) -> list[api.Attribution]:
                 n_train=row.n_train,
                 n_targets=row.n_targets,
                 projection_dim=row.projection_dim,
-                diagnostics=row.diagnostics,
+                diagnostics={k: v for k, v in row.diagnostics.items() if k != attribution_store.PROXIES},
+                proxies=row.diagnostics.get(attribution_store.PROXIES),
                 stale=bool(row.run_ids) and all(erm[i].params != newest for i in row.run_ids if i in erm),
                 created_at=row.created_at,
             )

@@ -11,6 +11,7 @@ from unskew.errors import ConflictError, NotFoundError
 FEATURES = "features"
 ATTRIBUTION = "attribution"
 DIRECTIONS = "directions"
+PROXIES = "proxies"  # among the diagnostics
 
 
 def find(session: Session, key: str) -> tables.Attribution | None:

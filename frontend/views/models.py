@@ -15,7 +15,7 @@ from frontend.components.shell import require_project
 from frontend.components.show import show
 from unskew.charts import format as fmt
 from unskew.charts import training
-from unskew.schemas.api import Attribution, Lds, ProjectDetail, Run
+from unskew.schemas.api import Attribution, Interval, Lds, ProjectDetail, Run
 from unskew.schemas.enums import DataKind, Engine, JobKind, Method
 from unskew.schemas.params import (
     REFERENCE_MODELS,
@@ -238,10 +238,49 @@ def _fidelity(project: ProjectDetail) -> None:
     found = api.lds(project.slug)
     if found:
         st.table(lds_table(found), border="horizontal", hide_index=True, alt="LDS of every attribution measured")
+    measured = {one.attribution_id for one in found}
+    _proxies([a for a in api.attributions(project.slug) if a.proxies and a.id not in measured])
     with st.expander("Measure it", key=f"lds_box_{bool(found)}", icon=":material/play_arrow:"), st.form("lds_form"):
         n = st.number_input("Halves to train", 2, 10_000, LdsParams().n_subsets, key="lds_n")
         if st.form_submit_button("Measure", key="lds_go", icon=":material/play_arrow:"):
             actions.start(project.slug, JobKind.LDS, LdsParams(n_subsets=int(n)))
+
+
+def _proxies(unmeasured: list[Attribution]) -> None:
+    """What is known of attributions without an LDS."""
+    if not unmeasured:
+        return
+    st.markdown("**Not measured yet.** What can be said without retraining:")
+    table = proxies_table(unmeasured)
+    st.table(table, border="horizontal", hide_index=True, alt="Signs of quality of attributions without an LDS")
+    st.caption(
+        "Halves agree: rank correlation of the scores by one half of the checkpoints and by the other; noise gives 0, "
+        "and 0.3 or more is good at λ = 1. More damping raises it, better or not: compare at equal λ. "
+        "Own class helps: share of validation examples that their class's training examples help on average; "
+        "above 0.8 is good, 0.5 is chance, below it the sign is turned round."
+    )
+
+
+def proxies_table(unmeasured: list[Attribution]) -> pd.DataFrame:
+    """One row an attribution."""
+    rows = []
+    for one in unmeasured:
+        assert one.proxies is not None
+        halves, own = one.proxies.halves, one.proxies.own_class
+        rows.append(
+            {
+                "Attribution": str(one.id),
+                "Engine": one.engine.value,
+                "Halves agree [95 %]": "needs two checkpoints, not a matrix" if halves is None else _interval(halves),
+                "Own class helps [95 %]": _interval(own),
+                "Validation examples": str(own.n),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _interval(found: Interval) -> str:
+    return f"{found.value:.3f} [{found.low:.3f}, {found.high:.3f}]"
 
 
 def lds_table(found: list[Lds]) -> pd.DataFrame:

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from unskew.attribution.engine import Attribution, ClassDirections
+from unskew.attribution.quality import proxies
 from unskew.attribution.records import Features, UncoveredParametersWarning
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ __all__ = [
     "checkpoint_seed",
     "featurize",
     "featurize_exact",
+    "proxies",
 ]
 
 _LAZY = {

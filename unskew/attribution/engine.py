@@ -172,6 +172,14 @@ class Attribution:
         """
         return cls(*storage.load(folder, mmap=mmap))
 
+    def halves(self) -> tuple[Attribution, Attribution] | None:
+        """The same by the first half of the checkpoints and by the rest; None for one checkpoint, or a matrix."""
+        if not isinstance(self._source, Factors) or len(self._source.train) < 2:
+            return None
+        first, rest = self._source.halves()
+        facts = self.target_loss, self.target_prediction, self.diagnostics
+        return Attribution(first, *facts), Attribution(rest, *facts)
+
     @property
     def n_train(self) -> int:
         return self._source.n_train

@@ -124,6 +124,12 @@ class Factors:
         """Σ p_c."""
         return sum(a.shape[1] for a in self.train)
 
+    def halves(self) -> tuple[Factors, Factors]:
+        """By the first half of the checkpoints and by the rest, under the common Q; each up to a factor."""
+        middle = len(self.train) // 2
+        first = Factors(self.train[:middle], self.targets[:middle], self.one_minus_p)
+        return first, Factors(self.train[middle:], self.targets[middle:], self.one_minus_p)
+
     def block(self, train: Index, targets: Index) -> NDArray[np.float32]:
         """float32 (n_train_block, n_targets_block)."""
         return self._block(train, [b.read(targets) for b in self.targets])

@@ -33,7 +33,7 @@ from unskew.schemas.enums import Engine
 
 LEAST_ON_CPU = 101  # its projector works in blocks of 100, and loses the matrix when there is only one
 BATCH = 64
-_EXPERIMENT = "targets"
+EXPERIMENT = "targets"
 
 State = Mapping[str, torch.Tensor]
 
@@ -69,7 +69,7 @@ def attribute_traker(
     traker = make(model, len(train[1]), folder=folder, proj_dim=proj_dim, damping=damping, seed=seed, device=device)
     featurize(traker, states, train, targets, device=device, on_step=on_step, should_stop=should_stop)
     with _quiet():
-        tau = np.asarray(traker.finalize_scores(exp_name=_EXPERIMENT), dtype=np.float32)
+        tau = np.asarray(traker.finalize_scores(exp_name=EXPERIMENT), dtype=np.float32)
     return Attribution.from_matrix(
         tau,
         diagnostics={
@@ -128,6 +128,7 @@ def featurize(
     targets: tuple[Any, NDArray[np.int64]],
     *,
     device: str,
+    batch_size: int = BATCH,
     on_step: Callable[[int, int], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
 ) -> None:
@@ -147,13 +148,13 @@ def featurize(
             _all_finished(traker, len(states))
         for number, state in enumerate(held):
             if is_target:
-                traker.start_scoring_checkpoint(_EXPERIMENT, state, number, num_targets=len(split))
+                traker.start_scoring_checkpoint(EXPERIMENT, state, number, num_targets=len(split))
             else:
                 traker.load_checkpoint(state, model_id=number)
-            for start in range(0, len(split), BATCH):
+            for start in range(0, len(split), batch_size):
                 if should_stop is not None and should_stop():
                     raise Stopped
-                stop = min(start + BATCH, len(split))
+                stop = min(start + batch_size, len(split))
                 part = split.rows(start, stop)
                 call = traker.score if is_target else traker.featurize
                 call(batch=(part.x, part.label), inds=np.arange(start, stop))

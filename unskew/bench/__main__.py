@@ -27,6 +27,12 @@ def _measured(args: argparse.Namespace) -> dict[str, Any]:
         from unskew.bench import evidence
 
         return evidence.measure(skews=args.skews, runs=args.runs, first_seed=args.first_seed, tell=_tell)
+    if args.kind == "lds":
+        from unskew.bench import lds
+
+        return lds.measure(
+            name=args.set, n_subsets=args.subsets, n_checkpoints=args.checkpoints, folder=args.folder, tell=_tell
+        )
     if args.kind == "scale":
         return _scale(args)
     from unskew.bench.attribution import measure
@@ -69,6 +75,11 @@ def _arguments() -> argparse.Namespace:
     evidence.add_argument("--runs", type=int, default=100)
     evidence.add_argument("--skews", type=float, nargs="+", default=[0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98])
     evidence.add_argument("--first-seed", type=int, default=1000)
+    lds = kinds.add_parser("lds")
+    lds.add_argument("--set", required=True)
+    lds.add_argument("--subsets", type=int, default=40)
+    lds.add_argument("--checkpoints", type=int, default=5)
+    lds.add_argument("--folder", type=Path)
     return parser.parse_args()
 
 

@@ -2,7 +2,7 @@
 
 from unskew.evaluation.agreement import kappa, more_needed
 from unskew.evaluation.bootstrap import worst_group_bootstrap
-from unskew.evaluation.fidelity import half_subsets, lds, mean_lds
+from unskew.evaluation.fidelity import half_subsets, lds, lds_advantage, mean_lds, rank_correlation
 from unskew.evaluation.intervals import auroc, mcnemar, mean_interval, newcombe, wilson
 from unskew.evaluation.metrics import GroupMetrics, Predictions, group_metrics, mean_by_group
 
@@ -14,12 +14,14 @@ __all__ = [
     "half_subsets",
     "kappa",
     "lds",
+    "lds_advantage",
     "mcnemar",
     "mean_by_group",
     "mean_interval",
     "mean_lds",
     "more_needed",
     "newcombe",
+    "rank_correlation",
     "wilson",
     "worst_group_bootstrap",
 ]

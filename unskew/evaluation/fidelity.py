@@ -1,7 +1,7 @@
 """Fidelity of attributions: the linear datamodelling score (LDS).
 
 `half_subsets` draws what models are trained on, `lds` compares prediction and outcome target by target, `mean_lds`
-says how well on average and how sure that is.
+says how well on average and how sure that is, `lds_advantage` by how much one attribution is better than another.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def lds(tau: NDArray[np.floating], subsets: NDArray[np.bool_], margins: NDArray[
             f"Shapes do not fit: tau {tau.shape}, subsets {subsets.shape}, margins {margins.shape}; need "
             "(n_train, n_targets), (n_subsets >= 2, n_train), (n_subsets, n_targets)."
         )
-    return _spearman(subsets.astype(np.float64) @ tau.astype(np.float64), margins)
+    return rank_correlation(subsets.astype(np.float64) @ tau.astype(np.float64), margins)
 
 
 def half_subsets(n_train: int, n_subsets: int, seed: int) -> NDArray[np.bool_]:
@@ -57,11 +57,38 @@ def mean_lds(
     Returns:
         value, low, high; n = number of targets for which it is defined. All NaN when it is for none.
     """
-    found = _spearman(predicted, margins)
-    rng, (m, n), means = np.random.default_rng(seed), predicted.shape, []
+    return _bootstrapped([(1.0, predicted)], margins, n_boot, seed)
+
+
+def lds_advantage(
+    ours: NDArray[np.floating],
+    theirs: NDArray[np.floating],
+    margins: NDArray[np.floating],
+    *,
+    times: float = 1.0,
+    n_boot: int = 200,
+    seed: int = 0,
+) -> Interval:
+    """Mean LDS of one attribution minus `times` that of another, over the same subsets and targets in every draw.
+
+    Arguments as `mean_lds`; a target counts where both are defined.
+    """
+    return _bootstrapped([(1.0, ours), (-times, theirs)], margins, n_boot, seed)
+
+
+def _bootstrapped(
+    terms: list[tuple[float, NDArray[np.floating]]], margins: NDArray[np.floating], n_boot: int, seed: int
+) -> Interval:
+    """Mean over targets of a weighted sum of LDS, with its interval."""
+
+    def each(drawn: tuple[NDArray[np.int64], ...]) -> NDArray[np.float64]:
+        measured = margins[drawn]
+        return np.asarray(sum(weight * rank_correlation(predicted[drawn], measured) for weight, predicted in terms))
+
+    rng, (m, n), means = np.random.default_rng(seed), margins.shape, []
+    found = each(np.ix_(np.arange(m), np.arange(n)))
     for _ in range(n_boot):
-        drawn = np.ix_(rng.integers(0, m, size=m), rng.integers(0, n, size=n))
-        again = _spearman(predicted[drawn], margins[drawn])
+        again = each(np.ix_(rng.integers(0, m, size=m), rng.integers(0, n, size=n)))
         if np.isfinite(again).any():
             means.append(np.nanmean(again))
     defined = int(np.isfinite(found).sum())
@@ -71,8 +98,8 @@ def mean_lds(
     return Interval(value=float(np.nanmean(found)), low=float(low), high=float(high), n=defined)
 
 
-def _spearman(predicted: NDArray[np.floating], measured: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Column by column, float64 (n_columns,); NaN where a column is constant."""
+def rank_correlation(predicted: NDArray[np.floating], measured: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Spearman correlation column by column, float64 (n_columns,); NaN where a column is constant."""
     from scipy.stats import rankdata  # here, so that importing this room stays cheap
 
     a, b = rankdata(predicted, axis=0), rankdata(measured, axis=0)

@@ -227,6 +227,13 @@ class Run(Body):
 
 
 # ---------------------------------------------------------------- attribution and directions
+class Proxies(Body):
+    """Signs of an attribution's quality that need no retraining; LDS is the measure."""
+
+    halves: Interval | None  # rank correlation of scores by two halves of the checkpoints, n = targets; noise: 0
+    own_class: Interval  # share of targets that their own class's training examples help on average; chance: .5
+
+
 class Attribution(Body):
     id: int
     engine: Engine
@@ -236,6 +243,7 @@ class Attribution(Body):
     n_targets: int
     projection_dim: int
     diagnostics: dict[str, Any]  # damping, condition numbers, seconds, share of parameters covered
+    proxies: Proxies | None = None  # None: made before they were computed
     stale: bool
     created_at: datetime
 

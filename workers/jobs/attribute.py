@@ -26,6 +26,7 @@ from unskew.schemas.enums import Engine, Split
 from unskew.schemas.params import AttributeParams, ModelSpec
 from workers.by_traker import by_traker
 from workers.context import Context, Step
+from workers.quality import proxies_of
 from workers.runs import project_data
 
 SPLITS = (Split.TRAIN, Split.VALIDATION)
@@ -178,6 +179,7 @@ def _solved(context: Context, key: str, rows: list[tables.Run]) -> int:
     if not artifacts.exists(attributions.ATTRIBUTION, key):
         artifacts.make(attributions.ATTRIBUTION, key, result.save)
     facts["solve_seconds"] = round(time.monotonic() - started, 2)
+    facts[attributions.PROXIES] = proxies_of(context, result)
     with context.store.session() as session:
         artifacts.write(session, attributions.ATTRIBUTION, key, _already_made)
         row = tables.Attribution(

@@ -13,6 +13,7 @@ from unskew.attribution.imported import matrix_file, read_array, read_matrix
 from unskew.schemas.enums import Engine, Orientation
 from unskew.schemas.params import ImportAttributionParams
 from workers.context import Context, Step
+from workers.quality import proxies_of
 from workers.runs import project_data
 
 
@@ -50,7 +51,7 @@ def run(context: Context, step: Step) -> dict[str, Any]:
             n_train=result.n_train,
             n_targets=result.n_targets,
             projection_dim=0,
-            diagnostics=result.diagnostics,
+            diagnostics=result.diagnostics | {attributions.PROXIES: proxies_of(context, result)},
             artifact=key,
         )
         session.add(row)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from unskew.evaluation import half_subsets, lds, mean_lds
+from unskew.evaluation import half_subsets, lds, lds_advantage, mean_lds
 
 
 def case(noise: float, m: int = 24, n: int = 60, targets: int = 20) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -22,6 +25,18 @@ def test_the_published_tiny_case() -> None:
     subsets = np.array([[1, 1, 0, 0], [0, 1, 1, 0], [0, 0, 1, 1]], dtype=bool)
     margins = np.array([[1.0, 1.0], [2.0, 1.0], [3.0, 2.0]])
     np.testing.assert_allclose(lds(tau, subsets, margins), [1.0, 0.8660254], atol=1e-6)
+
+
+def test_the_same_number_as_dattri() -> None:
+    """Against what dattri 0.3.0 itself returned for scores and margins drawn at random, with ties.
+
+    Made by `dattri.metric.lds(tau, (margins, trained_on))` on float64 tensors; input and output are in the file.
+    """
+    case = json.loads((Path(__file__).parent / "dattri_lds.json").read_text())
+    tau, margins = np.array(case["tau"]), np.array(case["margins"])
+    subsets = np.zeros((len(margins), len(tau)), dtype=bool)
+    np.put_along_axis(subsets, np.array(case["trained_on"]), True, axis=1)
+    np.testing.assert_allclose(lds(tau, subsets, margins), case["lds"], atol=1e-6, rtol=0)
 
 
 @pytest.mark.parametrize("noise", [0.0, 3.0, 30.0])
@@ -70,3 +85,15 @@ def test_noise_scores_nothing() -> None:
     other = np.random.default_rng(9).normal(size=tau.shape)
     mean = mean_lds(subsets @ other, margins)
     assert abs(mean.value) < 0.15 < mean_lds(subsets @ tau, margins).low
+
+
+def test_the_advantage_is_the_difference_of_the_means_and_surer_than_either() -> None:
+    tau, subsets, margins = case(10.0, m=40)
+    rng = np.random.default_rng(3)
+    ours, theirs = (subsets @ (tau + scale * rng.normal(size=tau.shape)) for scale in (0.0, 0.5))
+    a, b = mean_lds(ours, margins), mean_lds(theirs, margins)
+    lead = lds_advantage(ours, theirs, margins)
+    assert lead.value == pytest.approx(a.value - b.value) and lead.low < lead.value < lead.high
+    assert lead.high - lead.low < (a.high - a.low) + (b.high - b.low)
+    assert lds_advantage(ours, theirs, margins, times=3).value == pytest.approx(a.value - 3 * b.value)
+    assert lds_advantage(ours, ours, margins).low == lds_advantage(ours, ours, margins).high == 0
