@@ -20,6 +20,7 @@ from alembic import command
 from alembic.config import Config
 from platformdirs import user_data_path
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import Session
 
@@ -201,3 +202,9 @@ def _shown(url: str) -> str:
 def is_busy(error: OperationalError) -> bool:
     """Whether the database was locked for longer than we wait."""
     return "database is locked" in str(error.orig)
+
+
+def insert_new(session: Session, table: type[Any]) -> Any:
+    """An INSERT that passes over rows that are there already, whoever wrote them, and when."""
+    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+    return dialect.insert(table).on_conflict_do_nothing()

@@ -17,7 +17,7 @@ from sqlalchemy import func, select, text, update
 from sqlalchemy.orm import Session
 
 from backend.store import tables
-from backend.store.db import Store
+from backend.store.db import Store, insert_new
 from unskew.errors import ConflictError, NotFoundError, RowError, SettingsError, UnskewError
 from unskew.schemas import api, params
 from unskew.schemas.enums import JobKind, JobStatus
@@ -217,14 +217,11 @@ def log_lines(session: Session, job_id: str, after: int = 0, limit: int = 1000) 
 def add_metrics(
     session: Session, job_id: str, run_key: str, title: str, epoch: float, values: dict[str, float]
 ) -> None:
-    """Points of a training curve; an epoch that was trained twice (after a kill) is written once."""
-    known = select(tables.Metric.name).where(tables.Metric.run_key == run_key, tables.Metric.epoch == epoch)
-    names = set(session.scalars(known))
-    session.add_all(
-        tables.Metric(job_id=job_id, run_key=run_key, title=title, epoch=epoch, name=name, value=value)
-        for name, value in values.items()
-        if name not in names
-    )
+    """Points of a training curve; an epoch that was trained twice (after a kill, or by two at once) is written once."""
+    point = {"job_id": job_id, "run_key": run_key, "title": title, "epoch": epoch}
+    rows = [point | {"name": name, "value": value} for name, value in values.items()]
+    if rows:
+        session.execute(insert_new(session, tables.Metric).values(rows))
 
 
 def metrics(session: Session, job_id: str) -> list[tables.Metric]:

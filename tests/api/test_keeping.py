@@ -42,9 +42,16 @@ def facts(client: Client, slug: str) -> dict[str, object]:
         "strips": [[e.path for e in s.items] and s.end for s in client.strips(client.directions(slug)[0].id)],
         "groups": [(s.name, s.source, s.n_labelled, [(g.name, g.n, g.accuracy) for g in s.groups]) for s in sets],
         "scores": [(s.star, s.best_k, s.method, s.curve, s.stale, s.n_by_class) for s in scores],
-        "compare": [(m.method, m.removed, m.worst_group_accuracy) for m in client.compare(slug).methods],
+        "compare": without_run_numbers(client.compare(slug, attribute="border").model_dump()),
         "reports": [(r.title, r.digest) for r in client.reports(slug)],
     }
+
+
+def without_run_numbers(value: object) -> object:
+    """Runs have other numbers where the database holds more than one project; everything else is the same."""
+    if isinstance(value, dict):
+        return {name: without_run_numbers(part) for name, part in value.items() if name != "run_id"}
+    return [without_run_numbers(part) for part in value] if isinstance(value, list) else value
 
 
 def label(house: House, n: int) -> None:
