@@ -44,10 +44,12 @@ def projects(data: DataOption = None, as_json: JsonOption = False) -> None:
 
 def import_(
     source: Annotated[
-        str, typer.Argument(help="Folder or table, see docs/data.md; or a set that ships: demo, reviews, clinic.")
+        str, typer.Argument(help=f"Folder or table, see docs/data.md; or a set that ships: {', '.join(SETS)}.")
     ],
     name: Annotated[str, typer.Option(help="What people see. [default: the source's name]")] = "",
-    image_size: Annotated[int, typer.Option(help="Side in pixels that the model sees.")] = 64,
+    image_size: Annotated[
+        int | None, typer.Option(help="Side in pixels that the model sees. [default: 64, or a shipped set's own]")
+    ] = None,
     kind: Annotated[
         DataKind | None, typer.Option(help="What the rows are. [default: images, or texts if there is a text column]")
     ] = None,
@@ -65,6 +67,13 @@ def import_(
     features: Annotated[str, typer.Option(help="Columns of a table, with commas. [default: all others]")] = "",
     attributes: Annotated[str, typer.Option(help="Columns of a table for evaluation; features too if named so.")] = "",
     seed: int = 0,
+    skew: Annotated[
+        float, typer.Option(min=0.5, max=1, help="Of a set that ships: share of a class with its own attribute.")
+    ] = params.ImportParams.model_fields["skew"].default,
+    validation: Annotated[
+        params.ValidationSkew, typer.Option(help="Of a set that ships: balanced, or as skewed as training.")
+    ] = "balanced",
+    demo_seed: Annotated[int, typer.Option(min=0, help="Of a set that ships: another one of the same kind.")] = 0,
     layout: Annotated[Layout | None, typer.Option(help="How the source is laid out. [default: recognised]")] = None,
     check: Annotated[bool, typer.Option("--check", help="Read everything, register nothing.")] = False,
     data: DataOption = None,
@@ -72,15 +81,18 @@ def import_(
 ) -> None:
     """Register examples: check every row, then write all of them or none."""
     wanted = params.ImportParams(
-        source=source if source in ("demo", *SETS) else str(Path(source).expanduser().absolute()),
+        source=source if source in SETS else str(Path(source).expanduser().absolute()),
         name=name or Path(source).stem or source,
-        image_size=image_size,
+        **({} if image_size is None else {"image_size": image_size}),
         path_column=path_column,
         label_column=label_column,
         split_column=split_column,
         validation_share=validation_share,
         test_share=test_share,
         seed=seed,
+        skew=skew,
+        validation=validation,
+        demo_seed=demo_seed,
         layout=layout,
         kind=kind,
         text_column=text_column,

@@ -7,11 +7,12 @@ import sys
 from pathlib import Path
 
 import typer
+from pydantic import ValidationError
 
 from backend.cli import accounts, battery, bench, demo, keep, loop, serve, subpopulations
 from backend.cli.context import err, show_error
 from unskew import __version__
-from unskew.errors import UnskewError
+from unskew.errors import SettingsError, UnskewError
 
 app = typer.Typer(
     name="unskew",
@@ -40,6 +41,12 @@ def main() -> None:
     except UnskewError as error:
         show_error(error, "--json" in sys.argv)
         sys.exit(1)
+    except ValidationError as error:
+        if not error.title.endswith("Params"):  # not what a person typed
+            raise
+        said = "; ".join(": ".join([*map(str, e["loc"]), e["msg"]]) for e in error.errors(include_url=False))
+        show_error(SettingsError(f"{said}.", fix="See the command's --help."), "--json" in sys.argv)
+        sys.exit(2)
     except KeyboardInterrupt:
         err.print("Stopped.")
         sys.exit(130)

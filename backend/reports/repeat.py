@@ -11,6 +11,7 @@ from typing import Any
 from unskew.schemas import api
 from unskew.schemas.enums import DataKind, GroupSource, Method, PruneRule
 from unskew.schemas.methods import RECIPES
+from unskew.schemas.params import SETS
 from unskew.schemas.report import FrozenPruning
 
 BY_HAND = (Method.ERM, Method.TRAK, Method.AUTO_TRAK, Method.RANDOM_K, Method.SUBG, Method.EXCLUDE)  # loop commands
@@ -79,7 +80,7 @@ def commands(
 
 def _import(project: api.ProjectDetail) -> str:
     source = project.source
-    given = "demo" if source.get("source") == "demo" else "SOURCE"
+    given = source["source"] if source.get("source") in SETS else "SOURCE"
     words = ["unskew", "import", given, "--name", project.name]
     if project.kind is DataKind.IMAGE:
         words += ["--image-size", str(project.image_size)]
@@ -90,13 +91,14 @@ def _import(project: api.ProjectDetail) -> str:
         if source.get("tokenizer"):
             words += ["--tokenizer", source["tokenizer"]]
     for option, columns in (("--features", "feature_columns"), ("--attributes", "attribute_columns")):
-        if source.get(columns):
+        if source.get(columns) and given not in SETS:
             words += [option, ",".join(source[columns])]
+    if given in SETS:
+        for option in ("demo_seed", "skew", "validation"):
+            words += [f"--{option.replace('_', '-')}", str(source[option])]
     for option in ("validation_share", "test_share"):
         if source.get(option):
             words += [f"--{option.replace('_', '-')}", str(source[option]), "--seed", str(source.get("seed", 0))]
-    if given == "demo" and source.get("demo_seed"):
-        words = ["unskew", "demo", "--once", "--demo-seed", str(source["demo_seed"])]
     return shlex.join(words)
 
 

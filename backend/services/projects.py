@@ -17,12 +17,11 @@ from backend.store import projects as project_store
 from backend.store import runs as run_store
 from backend.store.db import Store
 from unskew import evaluation
-from unskew.data import DEMO_IMAGE_SIZE, SETS, check_source
+from unskew.data import SETS, check_source
 from unskew.errors import ConflictError
 from unskew.schemas import api, params
 from unskew.schemas.enums import Engine, Method, Split
 
-DEMO = "demo"
 SPLITS = {split.value: place for place, split in enumerate(Split)}
 
 
@@ -33,7 +32,7 @@ def slug_for(name: str) -> str:
 
 def check(wanted: params.ImportParams, *, decode: bool = False) -> api.ImportCheck:
     """A dry run: every problem by row, nothing registered. `decode`: read every image too, which takes as long."""
-    if wanted.source in (DEMO, *SETS):
+    if wanted.source in SETS:
         return _demo_check(wanted)
     found = check_source(wanted, decode=decode)
     rows = found.examples
@@ -59,8 +58,9 @@ def check(wanted: params.ImportParams, *, decode: bool = False) -> api.ImportChe
 def _demo_check(wanted: params.ImportParams) -> api.ImportCheck:
     """The sets that ship are made by the import itself, from packages that are installed."""
     warnings = []
-    if wanted.source == DEMO and wanted.image_size != DEMO_IMAGE_SIZE:
-        warnings.append(f"The demo's images are {DEMO_IMAGE_SIZE} pixels wide; {wanted.image_size} resamples them.")
+    size = SETS[wanted.source]
+    if size and wanted.image_size != size:
+        warnings.append(f"The set's images are {size} pixels wide; {wanted.image_size} resamples them.")
     return api.ImportCheck(
         ok=True,
         n_rows=0,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -13,6 +14,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+
+from backend.cli.context import opened
+from backend.services import reports as report_service
+from unskew.schemas.report import FrozenReport
 
 MODEL = """
 import torch
@@ -161,3 +166,23 @@ def _wait(true: Any, seconds: float = 60) -> None:
             pass
         time.sleep(0.1)
     raise AssertionError(f"not within {seconds} s")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["clinic", "coloured"])
+def test_a_report_repeats_the_import_of_a_set_that_ships(name: str, shell: Shell) -> None:
+    how = ("--skew", "0.8", "--validation", "skewed", "--demo-seed", "2")
+    made = shell.json("import", name, *how)
+    assert {option: made["source"][option] for option in ("source", "skew", "validation", "demo_seed")} == {
+        "source": name,
+        "skew": 0.8,
+        "validation": "skewed",
+        "demo_seed": 2,
+    }
+    report = shell.json("report", name)
+    with opened(shell.data) as store:
+        frozen = FrozenReport.model_validate_json(report_service.frozen_json(store, report["id"]))
+    command = shlex.split(frozen.reproduce[0])[1:]
+    shell.data = shell.folder / "again"
+    assert shell.json(*command)["fingerprint"] == made["fingerprint"]
+    assert "sets that ship only" in shell.run("import", str(shell.folder), "--skew", "0.8", code=2)

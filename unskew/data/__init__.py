@@ -8,7 +8,8 @@ from unskew.data.inputs import fit_encoder, load_data
 from unskew.data.layouts import recognise
 from unskew.data.layouts.arrays import unpack
 from unskew.data.pixels import load_pixels
-from unskew.data.sets import SETS, build_set
+from unskew.data.sets import build_set
+from unskew.schemas.params import SETS
 
 __all__ = [
     "DEMO_IMAGE_SIZE",

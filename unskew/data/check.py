@@ -23,7 +23,7 @@ from unskew.data.tables import TABLE_SUFFIXES
 from unskew.errors import DataError
 from unskew.groups import sorted_names
 from unskew.schemas.enums import DataKind, Layout, Split
-from unskew.schemas.params import ImportParams
+from unskew.schemas.params import SETS, ImportParams
 
 _MANY_VALUES = 50  # an attribute with more is hardly one to group by
 
@@ -114,9 +114,9 @@ def load_project_source(params: ImportParams, *, on_step: OnStep = None, should_
 
 def _read(params: ImportParams, problems: Problems) -> tuple[Layout | None, Rows | None]:
     """The layout, recognised or forced, and the rows; what stands in the way is among the problems."""
-    if params.source == "demo":
-        message = "The demo set is not on disk yet. Make it with build_demo, and pass the manifest that it returns."
-        problems.add(None, "source", "demo", message)
+    if params.source in SETS:
+        message = "The set is not on disk yet. Make it with build_set, and read as it says."
+        problems.add(None, "source", params.source, message)
         return None, None
     source = root_of(Path(params.source))
     try:

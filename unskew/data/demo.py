@@ -14,24 +14,19 @@ first) starts with 40722ef9ab093297. `build_demo` writes real PNG files and a ma
 
 from __future__ import annotations
 
-import csv
-import json
-import os
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from unskew.data.examples import Data, SplitArrays
+from unskew.data.painted import Painted, Pixels, write_once
 from unskew.errors import DataError, SettingsError
 from unskew.schemas.enums import Split
-from unskew.schemas.params import InputShape
+from unskew.schemas.params import InputShape, ValidationSkew
 
 DEMO_IMAGE_SIZE = 32
 DEMO_SKEW = 0.95  # share of a training class on its own background
@@ -41,18 +36,13 @@ BACKGROUNDS = ("grass", "brick")  # position = the class whose own background it
 _DIGIT = 28  # side of a digit in pixels
 _SIZES = {Split.TRAIN: 3000, Split.VALIDATION: 800, Split.TEST: 1200}
 _STRIPS = {Split.TRAIN: (0.0, 0.6), Split.VALIDATION: (0.6, 0.8), Split.TEST: (0.8, 1.0)}
-_MANIFEST, _RECIPE = "manifest.csv", "recipe.json"
-_REPORT_EVERY = 100  # images
-
-Pixels = NDArray[np.uint8]
-Validation = Literal["balanced", "skewed"]
 
 
 def build_demo(
     folder: Path,
     *,
     seed: int = 0,
-    validation: Validation = "balanced",
+    validation: ValidationSkew = "balanced",
     skew: float = DEMO_SKEW,
     on_step: Callable[[int, int], None] | None = None,
 ) -> Path:
@@ -73,29 +63,22 @@ def build_demo(
         SettingsError: skew is not in 0.5 … 1.
     """
     _check_skew(skew)
-    folder = Path(folder)
     recipe: dict[str, object] = {"demo": 1, "seed": seed, "validation": validation}
     if skew != DEMO_SKEW:
         recipe["skew"] = skew
-    if _is_there(folder, recipe):
-        return folder / _MANIFEST
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
-    try:
-        _write(temporary, seed, validation, skew, on_step)
-        (temporary / _RECIPE).write_text(json.dumps(recipe))
-        temporary.chmod(0o755)
-        try:
-            os.replace(temporary, folder)  # also over an empty folder
-        except OSError:
-            if not _is_there(folder, recipe):  # someone else was faster, with the same set: theirs is as good
-                raise
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-    return folder / _MANIFEST
+    return write_once(
+        folder,
+        recipe,
+        lambda: _splits(seed, validation, skew),
+        class_names=CLASS_NAMES,
+        attribute="background",
+        values=BACKGROUNDS,
+        total=sum(_SIZES.values()),
+        on_step=on_step,
+    )
 
 
-def demo_data(*, seed: int = 0, validation: Validation = "balanced", skew: float = DEMO_SKEW) -> Data:
+def demo_data(*, seed: int = 0, validation: ValidationSkew = "balanced", skew: float = DEMO_SKEW) -> Data:
     """The demo set as arrays, without a file: what reading the files of `build_demo` gives.
 
     Raises:
@@ -121,42 +104,8 @@ def _check_skew(skew: float) -> None:
         raise SettingsError(f"skew is {skew}.", fix="Give a share from 0.5 (no bias) to 1.")
 
 
-def _is_there(folder: Path, recipe: Mapping[str, object]) -> bool:
-    if not folder.exists() or not any(folder.iterdir()):
-        return False
-    try:
-        found = json.loads((folder / _RECIPE).read_text())
-    except (OSError, ValueError):
-        found = None
-    if found != recipe:
-        raise DataError(
-            f"The folder {str(folder)!r} is not empty and does not hold this demo set.", fix="Choose another folder."
-        )
-    return True
-
-
-def _write(
-    folder: Path, seed: int, validation: Validation, skew: float, on_step: Callable[[int, int], None] | None
-) -> None:
-    done, total = 0, sum(_SIZES.values())
-    with open(folder / _MANIFEST, "w", newline="") as file:
-        manifest = csv.writer(file)
-        manifest.writerow(("path", "label", "split", "background"))
-        for split, pixels, label, background in _splits(seed, validation, skew):
-            (folder / "images" / split).mkdir(parents=True)
-            for i, image in enumerate(pixels.transpose(0, 2, 3, 1)):  # (n, size, size, 3)
-                path = f"images/{split}/{i:04d}.png"
-                Image.fromarray(image).save(folder / path, compress_level=1)
-                manifest.writerow((path, CLASS_NAMES[label[i]], split.value, BACKGROUNDS[background[i]]))
-                done += 1
-                if on_step is not None and (done % _REPORT_EVERY == 0 or done == total):
-                    on_step(done, total)
-
-
-def _splits(
-    seed: int, validation: Validation, skew: float
-) -> Iterator[tuple[Split, Pixels, NDArray[np.int64], NDArray[np.int64]]]:
-    """Yield (split, uint8 pixels (n, 3, 32, 32), label (n,), background (n,)), drawn from one random stream."""
+def _splits(seed: int, validation: ValidationSkew, skew: float) -> Iterator[Painted]:
+    """Every split, its attribute the background, drawn from one random stream."""
     rng = np.random.RandomState(seed)
     images, numeral = digits()
     textures = [_texture(name) for name in BACKGROUNDS]
@@ -171,7 +120,7 @@ def _splits(
         pixels = np.empty((n, 3, DEMO_IMAGE_SIZE, DEMO_IMAGE_SIZE), dtype=np.uint8)
         for i, source in enumerate(chosen):
             pixels[i] = _paint(images[source], textures[background[i]], _STRIPS[split], rng)
-        yield split, pixels, label, background
+        yield Painted(split, pixels, label, background)
 
 
 def _backgrounds(label: NDArray[np.int64], correlation: float, rng: np.random.RandomState) -> NDArray[np.int64]:

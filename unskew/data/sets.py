@@ -1,5 +1,7 @@
-"""Two sets with a planted bias beside the demo's images: texts and rows of a table. Real data, no download at run time.
+"""The sets that ship, each with a planted bias: real data, no download at run time.
 
+    demo      digits on textures (unskew/data/demo.py)
+    coloured  red and green digits of 14 × 14 pixels (unskew/data/coloured.py)
     reviews   sentences of film and product reviews, rated by people; the class is their mood, the attribute their
               source. 1,800 training, 400 validation and 600 test sentences
     clinic    cells of breast tumours (scikit-learn), benign or malignant, with a column `site` that says which of two
@@ -20,19 +22,20 @@ import os
 import sys
 import tarfile
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from hashlib import sha256
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from unskew.data.coloured import COLOURED_SIZES, COLOURS, coloured_splits
+from unskew.data.demo import CLASS_NAMES, build_demo
+from unskew.data.painted import write_once
 from unskew.errors import DataError, SettingsError
 from unskew.schemas.enums import DataKind, Split
-from unskew.schemas.params import ImportParams
+from unskew.schemas.params import SETS, ImportParams, ValidationSkew
 
-Validation = Literal["balanced", "skewed"]
 ARCHIVE = Path(sys.prefix) / "share" / "unskew" / "vaderSentiment-3.3.2.tar.gz"
 SKEW = 0.95
 _DIGEST = "5d7c06e027fc8b99238edb0d53d970cf97066ef97654009890b83703849632f9"
@@ -43,25 +46,59 @@ _SNIPPETS = {
 }
 _CLEAR = 0.5  # ratings run from -4 to 4; sentences closer to 0 have no mood to tell
 _REVIEWS = {Split.TRAIN: 1800, Split.VALIDATION: 400, Split.TEST: 600}
+_STREAMS = {"reviews": 0, "clinic": 1}  # of random numbers
 _CLINIC = {Split.TRAIN: 284, Split.VALIDATION: 140, Split.TEST: 144}
-
-SETS = ("reviews", "clinic")
 
 
 def build_set(
-    name: str, folder: Path, *, seed: int = 0, validation: Validation = "balanced", skew: float = SKEW
+    name: str,
+    folder: Path,
+    *,
+    seed: int = 0,
+    validation: ValidationSkew = "balanced",
+    skew: float = SKEW,
+    on_step: Callable[[int, int], None] | None = None,
 ) -> ImportParams:
-    """Write a set's table into a folder and say how to import it; the same arguments give the same bytes.
+    """Write a set that ships into a folder and say how to import it; the same arguments give the same bytes.
 
+    Args:
+        seed: which examples, and which of them are the minority.
+        skew: share of each training class with its own attribute; 0.5 = no bias.
+        on_step: called with (images done, images in all) where images are painted.
     Raises:
-        DataError: the archive of the reviews is not there, or is another.
+        DataError: the archive of the reviews is not there, or is another; the folder holds another set of images.
         SettingsError: no such set; skew is not in 0.5 … 1.
     """
     if name not in SETS:
         raise SettingsError(f"There is no set {name!r}.", fix=f"There are: {', '.join(SETS)}.")
     if not 0.5 <= skew <= 1:
         raise SettingsError(f"skew is {skew}.", fix="Give a share from 0.5 (no bias) to 1.")
-    rng = np.random.default_rng([seed, SETS.index(name)])
+    if name == "demo":
+        manifest = build_demo(folder, seed=seed, validation=validation, skew=skew, on_step=on_step)
+        return ImportParams(source=str(manifest), name="Digits on textures", image_size=SETS[name])
+    if name == "coloured":
+        manifest = _coloured(folder, seed, validation, skew, on_step)
+        return ImportParams(source=str(manifest), name="Coloured digits", image_size=SETS[name])
+    return _table(name, folder, np.random.default_rng([seed, _STREAMS[name]]), validation, skew)
+
+
+def _coloured(
+    folder: Path, seed: int, validation: ValidationSkew, skew: float, on_step: Callable[[int, int], None] | None
+) -> Path:
+    of_validation = skew if validation == "skewed" else 0.5
+    return write_once(
+        folder,
+        {"coloured": 1, "seed": seed, "validation": validation, "skew": skew},
+        lambda: coloured_splits(seed=seed, skew=skew, validation_skew=of_validation, size=SETS["coloured"]),
+        class_names=CLASS_NAMES,
+        attribute="colour",
+        values=COLOURS,
+        total=sum(COLOURED_SIZES.values()),
+        on_step=on_step,
+    )
+
+
+def _table(name: str, folder: Path, rng: np.random.Generator, validation: ValidationSkew, skew: float) -> ImportParams:
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
     if name == "reviews":
@@ -85,7 +122,7 @@ def drawn(
     attribute: NDArray[np.int64],
     sizes: dict[Split, int],
     rng: np.random.Generator,
-    validation: Validation,
+    validation: ValidationSkew,
     skew: float,
 ) -> dict[Split, NDArray[np.int64]]:
     """Rows of each split: classes equally often, the attribute equal to the class in a share of them.
@@ -112,7 +149,7 @@ def drawn(
     return made
 
 
-def _reviews(rng: np.random.Generator, validation: Validation, skew: float) -> list[tuple[str, ...]]:
+def _reviews(rng: np.random.Generator, validation: ValidationSkew, skew: float) -> list[tuple[str, ...]]:
     texts, ratings, source = _snippets()
     label = (ratings > 0).astype(np.int64)  # negative ↔ product, positive ↔ film
     splits = drawn(np.where(np.abs(ratings) >= _CLEAR, label, -1), source, _REVIEWS, rng, validation, skew)
@@ -140,7 +177,7 @@ def _snippets() -> tuple[list[str], NDArray[np.float64], NDArray[np.int64]]:
     return list(texts), found[:, 0], found[:, 1].astype(np.int64)
 
 
-def _clinic(rng: np.random.Generator, validation: Validation, skew: float) -> tuple[list[str], list[list[str]]]:
+def _clinic(rng: np.random.Generator, validation: ValidationSkew, skew: float) -> tuple[list[str], list[list[str]]]:
     """The ten means of each tumour, with a drawn site; the header and the rows."""
     from sklearn.datasets import load_breast_cancer
 

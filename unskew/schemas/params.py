@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from unskew.schemas.enums import DataKind, Engine, Layout, Method, Orientation, RowTransform, WeightRule
 
 Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what every generator takes
+ValidationSkew = Literal["balanced", "skewed"]  # of a set that ships: both attributes equally often, or as in training
+SETS = {"demo": 32, "coloured": 14, "reviews": 0, "clinic": 0}  # sets that ship; side of their images [px], 0: none
 
 
 class Params(BaseModel):
@@ -107,9 +109,9 @@ class TuningParams(Params):
 class ImportParams(Params):
     """Where examples come from and how they are read."""
 
-    source: str  # folder or file in one of the layouts of docs/data.md, or "demo"
+    source: str  # folder or file in one of the layouts of docs/data.md, or a set that ships
     name: str = Field(min_length=1, max_length=100)
-    image_size: int = Field(64, ge=8, le=1024)  # side in pixels that the model sees
+    image_size: int = Field(64, ge=8, le=1024)  # side in pixels that the model sees; of a set that ships its own
     path_column: str = "path"
     label_column: str = "label"
     split_column: str = "split"
@@ -118,7 +120,9 @@ class ImportParams(Params):
     )  # taken from train, stratified, when the source has no validation split
     test_share: float = Field(0.0, ge=0, lt=1)
     seed: Seed = 0
-    demo_seed: Seed = 0  # only with source "demo"
+    demo_seed: Seed = 0  # this and the next two only of a set that ships: which examples, and which are the minority
+    skew: float = Field(0.95, ge=0.5, le=1)  # share of a training class with its own attribute; 0.5 = no bias
+    validation: ValidationSkew = "balanced"
     layout: Layout | None = None  # None: recognised
     kind: DataKind | None = None  # None: images if there is a path column, texts if there is a text column
     text_column: str = "text"
@@ -127,6 +131,19 @@ class ImportParams(Params):
     tokenizer: str | None = None  # a pretrained encoder's tokenizer.json, or the package with it; None: words as above
     feature_columns: list[str] | None = None  # of a table; None: all but label, split and attributes
     attribute_columns: list[str] = []  # of a table; a column may be both a feature and an attribute
+
+    @model_validator(mode="before")
+    @classmethod
+    def _size_of_a_set(cls, given: Any) -> Any:
+        size = SETS.get(str(given.get("source")), 0) if isinstance(given, dict) else 0
+        return {"image_size": size, **given} if size else given
+
+    @model_validator(mode="after")
+    def _made_for_a_set(self) -> ImportParams:
+        for name in ("demo_seed", "skew", "validation"):
+            if self.source not in SETS and getattr(self, name) != type(self).model_fields[name].default:
+                raise ValueError(f"{name} is of sets that ship only ({', '.join(SETS)})")
+        return self
 
 
 class TrainJobParams(Params):

@@ -14,7 +14,7 @@ import numpy as np
 
 from backend.store import projects
 from backend.store.artifacts import content_id
-from unskew.data import SETS, Examples, build_demo, build_set, fit_encoder, load_pixels, load_project_source, unpack
+from unskew.data import SETS, Examples, build_set, fit_encoder, load_pixels, load_project_source, unpack
 from unskew.errors import DataError, StorageError
 from unskew.schemas.enums import DataKind, Layout, Split
 from unskew.schemas.params import ImportParams, InputShape
@@ -27,10 +27,10 @@ ENCODING = "encoding.json"
 def plan(context: Context) -> list[Step]:
     params = context.params
     assert isinstance(params, ImportParams)
-    demo = [{"title": "make the set", "do": "demo"}] if params.source in ("demo", *SETS) else []
+    made = [{"title": "make the set", "do": "make"}] if params.source in SETS else []
     packed = [{"title": "unpack the images", "do": "unpack"}] if _is_packed(params) else []
     return [
-        *demo,
+        *made,
         *packed,
         {"title": "check every row", "do": "check"},
         {"title": "prepare what a model sees", "do": "inputs"},
@@ -39,38 +39,40 @@ def plan(context: Context) -> list[Step]:
 
 
 def run(context: Context, step: Step) -> dict[str, Any]:
-    does = {"demo": _demo, "unpack": _unpack, "check": _check, "inputs": _inputs, "register": _register}
+    does = {"make": _make, "unpack": _unpack, "check": _check, "inputs": _inputs, "register": _register}
     return does[step["do"]](context)
 
 
 def _source(context: Context) -> ImportParams:
-    """The parameters with the manifest of what was painted or unpacked in place of "demo" or the archive."""
+    """The parameters with the file of what was made or unpacked in place of the set's name or the archive."""
     params = context.params
     assert isinstance(params, ImportParams)
     if _is_packed(params):
         manifest = _unpacked_folder(context, params) / "manifest.csv"
         return params.model_copy(update={"source": str(manifest), "layout": None})
-    if params.source in SETS:
-        made = build_set(params.source, _demo_folder(context, params), seed=params.demo_seed)
-        read = {"tokenizer": params.tokenizer, "n_tokens": params.n_tokens} if params.tokenizer else {}
-        return made.model_copy(update={"name": params.name, **read})
-    if params.source != "demo":
-        return params
-    return params.model_copy(update={"source": str(_demo_folder(context, params) / "manifest.csv")})
+    return _made(context, params) if params.source in SETS else params
 
 
-def _demo_folder(context: Context, params: ImportParams) -> Path:
-    return context.store.data / "sources" / f"{params.source}-{params.demo_seed}"
-
-
-def _demo(context: Context) -> dict[str, Any]:
+def _make(context: Context) -> dict[str, Any]:
     params = context.params
     assert isinstance(params, ImportParams)
-    if params.source in SETS:
-        _source(context)
-        return {}
-    build_demo(_demo_folder(context, params), seed=params.demo_seed, on_step=context.progress)
+    _made(context, params)
     return {}
+
+
+def _made(context: Context, params: ImportParams) -> ImportParams:
+    """A set that ships, made unless it is there: how to read it, under the name and with the sizes asked for."""
+    folder = context.store.data / "sources" / f"{params.source}-{params.demo_seed}-{params.validation}-{params.skew:g}"
+    made = build_set(
+        params.source,
+        folder,
+        seed=params.demo_seed,
+        validation=params.validation,
+        skew=params.skew,
+        on_step=context.progress,
+    )
+    read = {"tokenizer": params.tokenizer, "n_tokens": params.n_tokens} if params.tokenizer else {}
+    return made.model_copy(update={"name": params.name, "image_size": params.image_size, **read})
 
 
 def _is_packed(params: ImportParams) -> bool:
@@ -161,6 +163,9 @@ def _register(context: Context) -> dict[str, Any]:
         found = next((p for p in projects.list_projects(session) if p.inputs == inputs), None)
         if found is None:
             context.store.artifacts.write(session, projects.INPUTS, inputs, write)
+            if asked.source in SETS:  # what a report repeats; `root` says where the files are
+                own = ("source", "demo_seed", "skew", "validation")
+                params = params.model_copy(update={name: getattr(asked, name) for name in own})
             found = projects.create_project(session, params, examples, shape, inputs)
         return {"project": found.slug, "project_id": found.id}
 

@@ -62,7 +62,7 @@ def test_a_second_call_changes_nothing(demo: Path) -> None:
 
 def test_another_recipe_needs_another_folder(demo: Path) -> None:
     for other in ({"seed": 1}, {"validation": "skewed"}, {"skew": 0.9}):
-        with pytest.raises(DataError, match="does not hold this demo set"):
+        with pytest.raises(DataError, match="does not hold this very set"):
             build_demo(demo.parent, **other)  # type: ignore[arg-type]
 
 

@@ -238,7 +238,7 @@ def test_sources_that_are_none(check: Check, tmp_path: Path) -> None:
     assert "ends in .csv, .parquet, .jsonl, not '.json'" in only(check(tmp_path / "data.json"))[3]
     (tmp_path / "broken.parquet").write_bytes(b"PAR0")
     assert "cannot be read" in only(check(tmp_path / "broken.parquet"))[3]
-    assert "build_demo" in only(check("demo"))[3]
+    assert "build_set" in only(check("demo"))[3]
 
 
 def test_leaks_and_repeats_are_warnings(manifest: Manifest, check: Check, good: Rows, tmp_path: Path) -> None:
