@@ -153,6 +153,12 @@ def labels(session: Session, project_id: int, split: Split) -> NDArray[np.int64]
     return np.fromiter(session.scalars(query.order_by(tables.Example.position)), dtype=np.int64)
 
 
+def contents(session: Session, project_id: int, split: Split) -> list[str]:
+    """Texts, or rows of a table as JSON, in position order; "" for images."""
+    query = select(tables.Example.content).where(tables.Example.project_id == project_id, tables.Example.split == split)
+    return [content or "" for content in session.scalars(query.order_by(tables.Example.position))]
+
+
 def attribute(session: Session, project_id: int, split: Split, name: str) -> NDArray[np.str_]:
     """str (n,), in position order; "" where the example has no value."""
     value = tables.AttributeValue

@@ -19,7 +19,7 @@ from frontend.views.discover_influence import influence
 from frontend.views.discover_scatter import figures, scatter, told_apart
 from unskew.charts import format as fmt
 from unskew.schemas.api import Direction, DirectionDetail, DirectionPatch, GroupSetCreate, ProjectDetail, Strip
-from unskew.schemas.enums import DirectionState, JobKind, Verdict
+from unskew.schemas.enums import DataKind, DirectionState, JobKind, Verdict
 from unskew.schemas.params import DiscoverParams
 
 PER_STRIP = 24
@@ -44,7 +44,7 @@ def page() -> None:
     with shown():
         _strips(project, detail)
     _toolbar(project, detail, found)
-    _differences(detail)
+    _differences(detail, project.kind)
     influence(project, detail)
     told = told_apart(project)
     figures(detail, told)
@@ -161,12 +161,13 @@ def _one_strip(project: ProjectDetail, strip: Strip | None, heading: str, label:
     st.html(f'<p class="us-head"><span>{escape(heading)}</span></p>{body}')
 
 
-def _differences(detail: DirectionDetail) -> None:
+def _differences(detail: DirectionDetail, kind: DataKind) -> None:
     """What tells the ends apart, in words; where nothing does, it says so."""
     st.markdown("**What tells the ends apart**")
     rows = detail.evidence.differences
     if not rows:
-        st.caption("No attribute and no simple property of the images differs between the ends: look at them.")
+        what = {DataKind.IMAGE: "simple property of the images", DataKind.TEXT: "word", DataKind.TABLE: "column"}
+        st.caption(f"No attribute and no {what[kind]} differs between the ends: look at them.")
         return
     table = pd.DataFrame(
         {

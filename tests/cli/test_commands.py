@@ -186,3 +186,23 @@ def test_a_report_repeats_the_import_of_a_set_that_ships(name: str, shell: Shell
     shell.data = shell.folder / "again"
     assert shell.json(*command)["fingerprint"] == made["fingerprint"]
     assert "sets that ship only" in shell.run("import", str(shell.folder), "--skew", "0.8", code=2)
+
+
+@pytest.mark.slow
+def test_words_and_columns_tell_the_ends_of_directions_apart(shell: Shell) -> None:
+    rng = np.random.default_rng(0)
+    label = np.arange(300) % 2
+    lines = ["text,label,split"]
+    for i, (c, u) in enumerate(zip(label, rng.random(300), strict=True)):
+        filler = " ".join(rng.choice([f"word{j}" for j in range(40)], 8))
+        split = ("train", "train", "validation")[i // 100]
+        lines.append(f"{filler} {'not' if u < (0.4, 0.6)[c] else 'so'} {('bad', 'good')[c]},{('no', 'yes')[c]},{split}")
+    (shell.folder / "texts.csv").write_text("\n".join(lines))
+    for name, source in (("texts", str(shell.folder / "texts.csv")), ("clinic", "clinic")):
+        shell.run("import", source, "--name", name)
+        shell.run("train", name, "--seeds", "2", "--epochs", "4")
+        shell.run("attribute", name, "--projection", "8")
+        found = shell.json("discover", name, "--directions", "3")
+        told = {(row["source"], row["words"]) for d in found for row in d["evidence"]["differences"]}
+        wanted = ("text", 'says "not"') if name == "texts" else ("column", "mean_")
+        assert any(source == wanted[0] and wanted[1] in words for source, words in told), told

@@ -1,5 +1,6 @@
 """Discovery: directions of each class's block of τ, pseudo-groups from them, and how sure one can be. numpy only."""
 
+from unskew.discovery import tellers
 from unskew.discovery.alike import likeness
 from unskew.discovery.differences import differences
 from unskew.discovery.directions import ClassDirections, class_directions
@@ -22,5 +23,6 @@ __all__ = [
     "likeness",
     "majority_right",
     "pseudo_groups",
+    "tellers",
     "training_groups",
 ]

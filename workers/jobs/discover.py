@@ -12,14 +12,14 @@ import numpy as np
 from backend.store import attributions, projects, tables
 from backend.store.artifacts import content_id
 from unskew.attribution import Attribution, ClassDirections
-from unskew.discovery import Errors, differences, evidence, image_properties, majority_right
+from unskew.discovery import Errors, differences, evidence, image_properties, majority_right, tellers
 from unskew.schemas.api import Interval
-from unskew.schemas.enums import Split
+from unskew.schemas.enums import DataKind, Split
 from unskew.schemas.params import DiscoverParams
 from workers.context import Context, Step
 from workers.runs import project_data
 
-DISCOVERY_VERSION = 3  # rises with every change that changes directions or their evidence
+DISCOVERY_VERSION = 4  # rises with every change that changes directions or their evidence
 
 
 def plan(context: Context) -> list[Step]:
@@ -134,13 +134,13 @@ def _store(
     label = np.full(len(found.positions), found.label)
     right = majority_right(attribution.target_prediction[:, found.positions], label)
     n_looked_at = len(found.projections) * n_classes
-    tellers = _what_may_tell(context, found.positions)
+    may_tell = _what_may_tell(context, found.positions)
     with context.store.session() as session:
         context.store.artifacts.write(session, attributions.DIRECTIONS, number, _already_made)
         for index, projection in enumerate(found.projections):
             loss = attribution.target_loss[found.positions]
             made = evidence(projection, right, loss, alike=found.alike, n_looked_at=n_looked_at)
-            made = made.model_copy(update={"differences": differences(projection, *tellers)})
+            made = made.model_copy(update={"differences": differences(projection, may_tell)})
             session.add(
                 tables.Direction(
                     attribution_id=attribution_id,
@@ -157,16 +157,22 @@ def _store(
             )
 
 
-def _what_may_tell(
-    context: Context, positions: np.ndarray
-) -> tuple[dict[str, np.ndarray], dict[tuple[str, str], np.ndarray]]:
-    """Attributes and image properties of some validation examples."""
+def _what_may_tell(context: Context, positions: np.ndarray) -> list[tellers.Teller]:
+    """Of some validation examples: attributes, properties of images, words of texts, columns of tables."""
     assert context.project_id is not None
-    names = tuple(context.project().attributes)
-    columns = project_data(context.store, context.project_id, names).validation.attributes
-    attributes = {name: column[positions] for name, column in columns.items()}
-    measured = {tuple(name.split("/")): values[positions] for name, values in _properties(context).items()}
-    return attributes, {(region, name): values for (region, name), values in measured.items()}
+    project = context.project()
+    names = tuple(project.attributes)
+    data = project_data(context.store, context.project_id, names)
+    found = tellers.of_attributes({name: column[positions] for name, column in data.validation.attributes.items()})
+    if data.shape.kind is DataKind.IMAGE:
+        measured = {tuple(name.split("/")): values[positions] for name, values in _properties(context).items()}
+        return found + tellers.of_images({(region, name): values for (region, name), values in measured.items()})
+    with context.store.read() as session:
+        contents = projects.contents(session, project.id, Split.VALIDATION)
+    own = [contents[i] for i in positions]
+    if data.shape.kind is DataKind.TEXT:
+        return found + tellers.of_texts(own)
+    return found + tellers.of_rows(own, without=names)
 
 
 def _already_made(folder: Path) -> None:

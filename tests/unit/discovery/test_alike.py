@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from unskew.discovery import differences, evidence, image_properties, likeness
+from unskew.discovery import evidence, likeness
 from unskew.discovery.alike import together
 from unskew.schemas.api import Interval
 from unskew.schemas.enums import Verdict
@@ -68,31 +68,3 @@ def test_the_verdict_needs_a_gap_and_likeness(value: float | None, verdict: Verd
     assert found.verdict is verdict and found.alike == alike
     even = evidence(projection, np.arange(400) % 2 == 0, np.zeros(400), alike=alike, n_looked_at=12)
     assert even.verdict is Verdict.NONE
-
-
-def test_image_properties_mean_what_they_say() -> None:
-    pixels = np.zeros((3, 3, 20, 20), dtype=np.uint8)
-    pixels[1, 0, :4] = 255  # a red stripe on the border
-    pixels[2, :, 8:12, 8:12] = 255  # a white square in the centre
-    found = image_properties(pixels)
-    assert found["border", "redness"].argmax() == 1 and found["centre", "redness"][1] == 0
-    assert found["centre", "brightness"].argmax() == 2 and found["border", "brightness"][2] == 0
-    assert found["whole", "saturation"].argmax() == 1 and found["centre", "texture"].argmax() == 2
-
-
-def test_what_tells_the_ends_apart_is_ranked_and_named() -> None:
-    rng = np.random.default_rng(0)
-    projection = rng.normal(size=300)
-    attributes = {
-        "background": np.where(projection + 0.3 * rng.normal(size=300) > 0, "brick", "grass"),
-        "noise": rng.choice(["a", "b"], 300),
-        "path": np.arange(300).astype(str),
-    }
-    pixels = np.full((300, 3, 10, 10), 100, dtype=np.uint8)
-    pixels[projection > 0, :, :1] = 60
-    rows = differences(projection, attributes, image_properties(pixels))
-    assert rows[0].auroc.value > 0.95 or rows[0].auroc.value < 0.05
-    words = {row.words for row in rows}
-    assert "more often background = brick" in words and "border: darker" in words
-    assert not any("noise" in row.name or "path" in row.name or row.name.startswith("centre") for row in rows)
-    assert all(row.words != row.words_less for row in rows)
