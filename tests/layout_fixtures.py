@@ -6,8 +6,13 @@ Sizes are chosen so that every group has its own count: a reader that numbers gr
 from __future__ import annotations
 
 import csv
+import json
+import pickle
+import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -176,3 +181,94 @@ def arrays(root: Path, *, per_split: bool = False) -> Path:
         embedding=np.zeros((n, 4)),
     )
     return root / "set.npz"
+
+
+PAIRS = {0: (6, 4, 7, 2, 5, 3), 1: (3, 2, 2, 1, 4, 2), 2: (4, 3, 3, 2, 2, 1)}  # 3 classes, by negation
+_LABELS = ("contradiction", "entailment", "neutral")
+_HYPOTHESES = (
+    ("They know: the sun shines.", "No-one, not you!"),
+    ("No, they don't.", "I have NEVER seen it"),
+)
+
+
+def pairs() -> list[dict[str, Any]]:
+    """Rows of MultiNLI with the group (y, a) and the split beside the published fields; every 9th has no gold label."""
+    rows = [(split, g // 2, g % 2) for split, sizes in PAIRS.items() for g, n in enumerate(sizes) for _ in range(n)]
+    made: list[dict[str, Any]] = []
+    for i in np.random.default_rng(6).permutation(len(rows)):
+        split, y, a = rows[i]
+        if len(made) % 9 == 4:
+            made.append({"gold_label": "-", "sentence1": "Well.", "sentence2": "No.", "split": 0, "y": -1, "a": 1})
+        text = _HYPOTHESES[a][i % 2]
+        told = {"gold_label": _LABELS[y], "sentence1": f"Premise number {i}.", "sentence2": text, "genre": "fiction"}
+        made.append(told | {"split": split, "y": y, "a": a})
+    return made
+
+
+def multinli(root: Path, *, metadata: bool = True, raw: bool = True) -> Path:
+    """The published files, and group_DRO's metadata_random.csv."""
+    rows = pairs()
+    parts = {"train": rows[:40], "dev_matched": rows[40:55], "dev_mismatched": rows[55:]}
+    root.mkdir(parents=True, exist_ok=True)
+    for part, some in parts.items() if raw else ():
+        published = [{k: v for k, v in row.items() if k not in ("split", "y", "a")} for row in some]
+        (root / f"multinli_1.0_{part}.jsonl").write_text("\n".join(map(json.dumps, published)) + "\n")
+    if metadata:
+        labelled = [(i, row["y"], row["a"], row["split"]) for i, row in enumerate(rows) if row["y"] >= 0]
+        write_csv(root / "metadata_random.csv", ("", "gold_label", "sentence2_has_negation", "split"), labelled)
+    return root
+
+
+class InputFeatures:
+    """What the scripts that group_DRO used pickled, of a module that nobody has: utils_glue."""
+
+    def __init__(self, ids: list[int], mask: list[int], segments: list[int], label_id: int) -> None:
+        self.input_ids, self.input_mask, self.segment_ids, self.label_id = ids, mask, segments, label_id
+
+
+InputFeatures.__module__, InputFeatures.__qualname__ = "utils_glue", "InputFeatures"
+
+
+def multinli_features(root: Path, save: Any = None) -> Path:
+    """group_DRO's layout without the texts; `save(object, file)` writes the pickles, as torch.save did."""
+    multinli(root / "data", raw=False)
+    folder = root / "glue_data" / "MNLI"
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = [row for row in pairs() if row["y"] >= 0]  # GLUE's files have no others
+    parts = {"train_{}_mnli": rows[:40], "dev_{}_mnli": rows[40:55], "dev_{}_mnli-mm": rows[55:]}
+    sys.modules["utils_glue"] = ModuleType("utils_glue")
+    sys.modules["utils_glue"].InputFeatures = InputFeatures  # type: ignore[attr-defined]
+    try:
+        for name, some in parts.items():
+            made = [_features(row) for row in some]
+            file = folder / f"cached_{name.format('bert-base-uncased_128')}"
+            (save or (lambda made, file: file.write_bytes(pickle.dumps(made, protocol=2))))(made, file)
+    finally:
+        del sys.modules["utils_glue"]
+    return root
+
+
+def _features(row: dict[str, Any]) -> InputFeatures:
+    first, second = [1000 + len(row["sentence1"]), 2000], [3000 + row["a"], 4000, 5]
+    ids = [101, *first, 102, *second, 102]
+    pad = [0] * (128 - len(ids))
+    segments = [0] * (len(first) + 2) + [1] * (len(second) + 1)
+    return InputFeatures(ids + pad, [1] * len(ids) + pad, segments + pad, row["y"])
+
+
+COMMENTS = {0: (7, 5, 4, 3), 1: (4, 3, 2, 2), 2: (3, 3, 2, 1)}  # by toxic and christian
+
+
+def civilcomments(root: Path) -> Path:
+    """WILDS: numbers from 0 to 1 for toxicity and each identity; identities of many comments are missing."""
+    names = ("male", "female", "LGBTQ", "christian", "muslim", "other_religions", "black", "white")
+    rows = []
+    for i, (split, y, a) in enumerate(spread(COMMENTS)):
+        told = {name: "" if i % 2 else "0.0" for name in names} | {
+            "christian": f"{0.5 + 0.1 * (i % 5)}" if a else "0.4"
+        }
+        text = f'Comment {i}, he said,\n"and more".'
+        rows.append((i, text, ("train", "val", "test")[split], 0.5 if y else 0.45, *told.values(), float(a)))
+    header = ("", "comment_text", "split", "toxicity", *names, "identity_any")
+    write_csv(root / "all_data_with_identities.csv", header, rows)
+    return root

@@ -123,8 +123,10 @@ def _read(params: ImportParams, problems: Problems) -> tuple[Layout | None, Rows
         if not source.is_dir() and not source.is_file():
             problems.add(None, "source", params.source, "There is no such file or folder. Check the path.")
             return None, None
-        rows_alone = params.kind in (DataKind.TEXT, DataKind.TABLE)  # which only manifests hold
-        layout = params.layout or (Layout.MANIFEST if rows_alone else layouts.recognise(source))
+        layout = params.layout or layouts.recognise(source)
+        rows_alone = params.kind in (DataKind.TEXT, DataKind.TABLE)
+        if rows_alone and params.layout is None and layout not in layouts.OF_TEXTS:
+            layout = Layout.MANIFEST
         if layout is None:
             known = ", ".join(TABLE_SUFFIXES)
             message = f"A table ends in {known}, not {source.suffix or 'in nothing'!r}. Or name a folder of images."

@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 
 MAX_TABLE_BYTES = 2 * 1024**3
+MAX_PICKLE_BYTES = 512 * 1024**2  # MultiNLI's largest has 340 MB; unfolded it is some 10 times as large
 MAX_IMAGE_BYTES = 256 * 1024**2
 MAX_ARRAY_BYTES = 32 * 1024**3  # an .npz, uncompressed
 

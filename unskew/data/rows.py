@@ -56,6 +56,7 @@ class Rows:
         """Leave out every row but these."""
         self.paths, self.labels = [self.paths[i] for i in chosen], [self.labels[i] for i in chosen]
         self.split = None if self.split is None else [self.split[i] for i in chosen]
+        self.texts = [self.texts[i] for i in chosen] if self.texts else []
         self.lines = None if self.lines is None else [self.lines[i] for i in chosen]
         self.attributes = {name: [column[i] for i in chosen] for name, column in self.attributes.items()}
 

@@ -18,7 +18,7 @@ from unskew.schemas.params import InputShape
 
 PADDING, UNKNOWN, FIRST = 0, 1, 2
 _SEEN_ONCE = 1  # words seen no more often than this teach a model nothing
-_TOKEN = re.compile(r"\w+(?:'\w+)*|[^\w\s]")
+_TOKEN = re.compile(r"\[sep\]|\w+(?:'\w+)*|[^\w\s]")  # [sep] parts the two texts of a pair
 
 
 def tokens(text: str) -> list[str]:

@@ -24,6 +24,8 @@ class Layout(StrEnum):
     CAMELYON17 = "camelyon17"
     IWILDCAM = "iwildcam"
     NPZ = "npz"
+    MULTINLI = "multinli"
+    CIVILCOMMENTS = "civilcomments"
 
 
 class DataKind(StrEnum):

@@ -111,6 +111,8 @@ SETS: dict[Layout, Callable[[Path], Path]] = {
     Layout.IWILDCAM: made.iwildcam,
     Layout.GROUP_METADATA: made.waterbirds_subpop,
     Layout.IMAGENET: lambda folder: made.imagenet(folder, a_class=6, kind="kaggle"),
+    Layout.MULTINLI: made.multinli,
+    Layout.CIVILCOMMENTS: made.civilcomments,
     Layout.FOLDER: lambda folder: made.imagenet(folder, a_class=6, kind="tiny"),
 }
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from unskew.data.folder import is_folder, read_folder
-from unskew.data.layouts import arrays, celeba, imagenet, metadata, wilds
+from unskew.data.layouts import arrays, celeba, civilcomments, imagenet, metadata, multinli, wilds
 from unskew.data.manifest import is_manifest, read_manifest
 from unskew.data.problems import Problems
 from unskew.data.rows import Rows
@@ -32,6 +32,7 @@ class Reader:
 
 READERS = (
     Reader(Layout.NPZ, arrays.is_archive, arrays.read),
+    Reader(Layout.CIVILCOMMENTS, civilcomments.recognise, civilcomments.read),
     Reader(Layout.MANIFEST, is_manifest, read_manifest),
     Reader(Layout.CELEBA_BLOND, celeba.recognise, celeba.read_blond),
     Reader(Layout.CELEBA_AGE, lambda _: False, celeba.read_age),  # the same files: only when asked for
@@ -40,8 +41,12 @@ READERS = (
     Reader(Layout.IWILDCAM, wilds.is_iwildcam, wilds.read_iwildcam),
     Reader(Layout.GROUP_METADATA, metadata.recognise, metadata.read),
     Reader(Layout.IMAGENET, imagenet.recognise, imagenet.read),
+    Reader(Layout.MULTINLI, multinli.recognise, multinli.read),
     Reader(Layout.FOLDER, is_folder, read_folder),
 )
+
+
+OF_TEXTS = (Layout.MANIFEST, Layout.MULTINLI, Layout.CIVILCOMMENTS)  # the others hold images
 
 
 def recognise(source: Path) -> Layout | None:
