@@ -15,7 +15,7 @@ from backend.store import attributions, projects, runs, scores, tables
 from unskew.attribution import Attribution
 from unskew.schemas.enums import JobKind, Method, Split
 from unskew.schemas.methods import RECIPES
-from unskew.schemas.params import AttributeParams, BatteryParams, DiscoverParams, ScoreParams
+from unskew.schemas.params import AttributeParams, BatteryParams, DiscoverParams, ScoreParams, TrainParams
 
 PLAN = BatteryParams(seeds=[0, 1], search_seeds=[0])
 WITHOUT_LABELS = [m for m, recipe in RECIPES.items() if recipe.labels_used == "none"]
@@ -105,3 +105,14 @@ def test_one_class_alone_weighs_only_its_own_groups(digits: House) -> None:
     assert np.allclose(load(scores.SCORES, row.artifact, "alignment.npy"), found.alignment(group, weights))
     failed = digits.until_ended(digits.ask(JobKind.SCORE, ScoreParams(group_set_id=group_set, label=7), DIGITS), 240)
     assert failed.error is not None and "Class 7 has no group" in failed.error["detail"]
+
+
+@pytest.mark.slow
+def test_methods_that_reweight_may_train_by_settings_of_their_own(digits: House) -> None:
+    prepared(digits, epochs=2)
+    own = TrainParams(epochs=2, batch_size=32, learning_rate=1e-5, weight_decay=0.1)
+    wanted = BatteryParams(methods=[Method.RWG, Method.DFR], seeds=[0], search_seeds=[0], reweighted=own)
+    result = digits.done(digits.ask(JobKind.BATTERY, wanted, DIGITS), 300).result
+    with digits.store.read() as session:
+        trained = {m: session.get_one(tables.Run, result[f"run_{m}_0"]).params["train"] for m in ("erm", "rwg", "dfr")}
+    assert trained["rwg"] == own.model_dump() and trained["erm"] == trained["dfr"] != trained["rwg"]

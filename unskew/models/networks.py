@@ -7,11 +7,13 @@ Images: `small_cnn`, `resnet18`. Texts: `small_transformer`. Tables: `mlp`. `pre
 from __future__ import annotations
 
 import inspect
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
+from unskew.models.checkpoints import check_fits, load_state
 from unskew.models.resnet import ResNet18
 from unskew.schemas.enums import DataKind
 
@@ -54,9 +56,22 @@ def small_cnn(n_classes: int, image_size: int, width: int = 16) -> nn.Module:
     )
 
 
-def resnet18(n_classes: int) -> nn.Module:
-    """A ResNet-18 with random weights; for images of 64 px and more."""
-    return ResNet18(n_classes)
+def resnet18(n_classes: int, weights: str = "") -> nn.Module:
+    """A ResNet-18 for images of 64 px and more.
+
+    Args:
+        weights: file of a state dict with torchvision's names, such as that of ImageNet; the last layer is new where
+            its size differs. "": random weights. Nothing is fetched.
+    """
+    model = ResNet18(n_classes)
+    if weights:
+        own, state = model.state_dict(), load_state(Path(weights).expanduser())
+        state = {k: v for k, v in own.items() if k.endswith("num_batches_tracked")} | state  # old files lack them
+        if "fc.weight" in state and state["fc.weight"].shape != own["fc.weight"].shape:
+            state |= {name: own[name] for name in ("fc.weight", "fc.bias")}
+        check_fits(model, state, f"{weights!r}")
+        model.load_state_dict(state)
+    return model
 
 
 def mlp(n_classes: int, n_features: int, width: int = 64) -> nn.Module:

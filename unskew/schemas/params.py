@@ -240,6 +240,7 @@ class BatteryParams(Params):
     search_seeds: list[Seed] = Field(default=[0, 1, 2], min_length=1)  # of the searches for K*
     group_attribute: str | None = None  # None: the project's first attribute, where there is one
     group_set_id: int | None = None  # pseudo-groups of the auto methods; None: the newest of the project
+    reweighted: TrainParams | None = None  # settings of rwg, subg, group_dro and jtt; None: those of the ERM runs
 
 
 class LdsParams(Params):

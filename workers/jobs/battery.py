@@ -28,6 +28,9 @@ from workers.runs import Wanted, ensure
 BASIS = (Method.AUTO_TRAK, Method.TRAK, Method.LOSS_TRAK)  # the first that runs says how many rows go at random
 
 
+REWEIGHTED = (Method.RWG, Method.SUBG, Method.GROUP_DRO, Method.JTT)  # may train by settings of their own
+
+
 def plan(context: Context) -> list[Step]:
     params = _params(context)
     with context.store.read() as session:
@@ -117,6 +120,7 @@ def _wanted(context: Context, method: Method, seed: int) -> Wanted:
         prune_set_id=result.get(f"prune_set_{source.value}"),
         score_set_id=result.get(f"score_set_{Method.AUTO_TRAK.value}"),
         attribute=attribute,
+        train=_params(context).reweighted if method in REWEIGHTED else None,
     )
 
 

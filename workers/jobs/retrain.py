@@ -10,7 +10,7 @@ from backend.store import prunes, scores, tables
 from unskew.pruning import random_removed
 from unskew.schemas.enums import Method
 from unskew.schemas.methods import RECIPES
-from unskew.schemas.params import RetrainParams
+from unskew.schemas.params import RetrainParams, TrainParams
 from workers.context import Context, Step
 from workers.runs import Wanted, ensure, project_data, recipe_of
 
@@ -52,10 +52,12 @@ def wanted(
     prune_set_id: int | None = None,
     score_set_id: int | None = None,
     attribute: str | None = None,
+    train: TrainParams | None = None,
 ) -> Wanted:
     """The run of a method: on what a prune set leaves, on a score set's pseudo-groups, or on a known attribute.
 
-    Removing nothing is ERM, whatever the method: it is not trained twice.
+    Removing nothing is ERM, whatever the method: it is not trained twice. `train`: settings of a method that reads
+    known groups or none; without them those of the ERM runs.
     """
     recipe, project_id = RECIPES[method], context.project().id
     if recipe.prunes:
@@ -66,11 +68,11 @@ def wanted(
         with context.store.read() as session:
             score_set = scores.get(session, score_set_id)
             run_ids = session.get_one(tables.Attribution, score_set.attribution_id).run_ids
-        model, train = recipe_of(context.store, project_id, run_ids)
-        return Wanted(method, seed, model, train, score_set_id=score_set.id, score_key=score_set.key, discovered=True)
-    model, train = recipe_of(context.store, project_id)
+        model, as_erm = recipe_of(context.store, project_id, run_ids)
+        return Wanted(method, seed, model, as_erm, score_set_id=score_set.id, score_key=score_set.key, discovered=True)
+    model, as_erm = recipe_of(context.store, project_id)
     known = attribute if recipe.reads_validation_groups else None
-    return Wanted(method, seed, model, train, attribute=known, keep_checkpoint=method is Method.ERM)
+    return Wanted(method, seed, model, train or as_erm, attribute=known, keep_checkpoint=method is Method.ERM)
 
 
 def _pruned(context: Context, method: Method, seed: int, prune_set_id: int) -> Wanted:

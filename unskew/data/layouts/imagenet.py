@@ -5,7 +5,8 @@
     Tiny ImageNet   train/<synset>/images/*.JPEG, val/images/*.JPEG, val/val_annotations.txt, words.txt
 
 A tenth of each training class is held out as validation, as in the paper (another share: `validation_share`). Classes
-are numbered by synset, which is ImageNet's own order, and called "n01440764 tench" where a list of words is found.
+are numbered by synset, which is ImageNet's own order, and called "n01440764 tench" where a list of words is found. A
+table attributes.csv (path, …) at the top gives attributes, of as many images as it names.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from unskew.data.folder import images_below, images_directly_in, subfolders
+from unskew.data.folder import images_below, images_directly_in, read_sidecars, subfolders
 from unskew.data.problems import Problems
 from unskew.data.rows import Rows
 from unskew.data.tables import read_table
@@ -49,6 +50,7 @@ def read(source: Path, params: ImportParams, problems: Problems) -> Rows | None:
             _add(rows, [path], synset, Split.TEST)
         else:
             problems.add(None, _shown(path, source), synset, f"The synset {synset!r} has no folder in train.")
+    read_sidecars(rows, [source], problems)
     words = _words(source, synsets)
     rows.labels = [words[label] for label in rows.labels]
     rows.class_names = tuple(words[synset] for synset in synsets)
