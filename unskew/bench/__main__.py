@@ -33,6 +33,10 @@ def _measured(args: argparse.Namespace) -> dict[str, Any]:
         return lds.measure(
             name=args.set, n_subsets=args.subsets, n_checkpoints=args.checkpoints, folder=args.folder, tell=_tell
         )
+    if args.kind == "hard":
+        from unskew.bench import hard
+
+        return hard.measure(runs=args.runs, first_seed=args.first_seed, tell=_tell)
     if args.kind == "scale":
         return _scale(args)
     from unskew.bench.attribution import measure
@@ -80,6 +84,9 @@ def _arguments() -> argparse.Namespace:
     lds.add_argument("--subsets", type=int, default=40)
     lds.add_argument("--checkpoints", type=int, default=5)
     lds.add_argument("--folder", type=Path)
+    hard = kinds.add_parser("hard")
+    hard.add_argument("--runs", type=int, default=12)
+    hard.add_argument("--first-seed", type=int, default=3000)
     return parser.parse_args()
 
 

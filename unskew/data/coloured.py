@@ -18,9 +18,9 @@ from unskew.schemas.enums import Split
 
 COLOURS = ("red", "green")  # position = the class whose own colour it is
 COLOURED_SIZES = {Split.TRAIN: 3000, Split.VALIDATION: 800, Split.TEST: 1200}
-_TINTS = np.array([[1.0, 0.35, 0.35], [0.35, 1.0, 0.35]])
-_NOISE = 0.3
-_INK = 1.6  # averaging thins the strokes
+TINTS = np.array([[1.0, 0.35, 0.35], [0.35, 1.0, 0.35]])
+NOISE = 0.3
+INK = 1.6  # averaging thins the strokes
 
 
 def coloured_splits(*, seed: int, skew: float, validation_skew: float, size: int) -> Iterator[Painted]:
@@ -41,8 +41,8 @@ def coloured_splits(*, seed: int, skew: float, validation_skew: float, size: int
         start += n
         label = (numeral[chosen] >= 5).astype(np.int64)
         colour = np.where(_minority(label, share, rng), 1 - label, label)
-        tint = _TINTS[colour] + rng.normal(0, _NOISE, (n, 3))
-        pixels = np.clip(_INK * small[chosen][:, None] * tint[:, :, None, None], 0, 1) * 255
+        tint = TINTS[colour] + rng.normal(0, NOISE, (n, 3))
+        pixels = np.clip(INK * small[chosen][:, None] * tint[:, :, None, None], 0, 1) * 255
         yield Painted(split, pixels.astype(np.uint8), label, colour)
 
 
