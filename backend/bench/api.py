@@ -2,78 +2,97 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from time import perf_counter
 from typing import Any
 
 import numpy as np
 
-from backend.bench.server import milliseconds, serving
+from backend.bench import bars
+from backend.bench.bars import Bar, times
+from backend.bench.server import serving
 from backend.bench.tiled import tile
 from backend.store.db import Store
 from unskew.client import Client
+from unskew.schemas import api
 from unskew.schemas.enums import Split
 
 REPEATS = 200
-BAR_MS = 50.0
+LIMIT_MS = 50.0
 
 
-def bench_api(source: Store, slug: str, n: int, scratch: Path | None = None) -> dict[str, Any]:
-    """Times of `REPEATS` requests of each kind, one after the other, after one that warms the caches."""
-    with TemporaryDirectory(dir=scratch) as folder:
-        store = Store.open(Path(folder))
-        started = time.perf_counter()
+def bench_api(
+    source: Store, slug: str, n: int, *, repeats: int = REPEATS, scratch: Path | None = None
+) -> dict[str, Any]:
+    """Times of `repeats` requests of each kind, one after the other, after one that reads columns and orders.
+
+    Args:
+        scratch: where the tiled project stays for the next time; None: a folder that is deleted at the end.
+    """
+    with TemporaryDirectory() as temporary:
+        folder = Path(temporary) if scratch is None else scratch
+        store = Store.open(folder)
+        started = perf_counter()
         made = tile(source, slug, store, n, pictures=False)
         store.close()
-        made_seconds = time.perf_counter() - started
-        with serving(Path(folder)) as running, Client(running.url) as client:
+        made_seconds = perf_counter() - started
+        with serving(folder) as running, Client(running.url) as client:
             project = client.project(made)
             rows = project.n_train + project.n_validation + project.n_test
-            found = _measured(client, made, rng=np.random.default_rng(0))
-            return {
-                "rows": rows,
-                "made_in_seconds": round(made_seconds, 1),
-                "bar_p95_ms": BAR_MS,
-                "times": {name: milliseconds(times) for name, (_, times) in found.items()},
-                "first_ms": {name: round(1000 * first, 1) for name, (first, _) in found.items()},
-                "memory_mb": round(running.memory()),
-                "met": all(milliseconds(times)["p95_ms"] <= BAR_MS for _, times in found.values()),
-            }
+            found: list[Bar] = []
+            for name, (ask, limit) in _requests(client, made, np.random.default_rng(0)).items():
+                first, others = _timed(ask, repeats)
+                found += [times(name, rows, others, limit), times(f"{name}: the very first", rows, [first], None)]
+            memory = Bar("memory of the web process", rows, round(running.memory()), "MB", None, 1)
+    return bars.bodies([*found, memory]) | {"made_in_seconds": round(made_seconds, 1)}
 
 
-def _measured(client: Client, slug: str, rng: np.random.Generator) -> dict[str, tuple[float, list[float]]]:
-    """Kind → (seconds of the first request, which reads columns and orders; seconds of the others)."""
+Request = tuple[Callable[[], Any], float | None]
+
+
+def _requests(client: Client, slug: str, rng: np.random.Generator) -> dict[str, Request]:
+    """Kind → (one request of it at a random place, its limit [ms]; None: told beside them)."""
     directions = client.directions(slug)
-    group_set = client.group_sets(slug)[0]
     total = client.examples(slug, split=Split.TRAIN, limit=1).total
+    first = [d.id for d in directions if d.index == 0]
+    wanted = api.GroupSetCreate(name=f"measured {perf_counter():.3f}", direction_ids=first)
+    group_set = client.create_group_set(slug, wanted).id
+    label = directions[0].label
 
     def any_direction() -> int:
         return directions[int(rng.integers(len(directions)))].id
 
-    def place(n: int) -> str:
-        return str(int(rng.integers(n)))
+    def page(of: int = total, **wanted: Any) -> Any:
+        return client.examples(slug, split=Split.TRAIN, after=str(int(rng.integers(of))), limit=96, **wanted)
 
-    kinds: dict[str, Callable[[], Any]] = {
-        "extremes: 4 strips of 24": lambda: client.strips(any_direction(), n=24, offset=int(rng.integers(1000))),
-        "page of 96 as stored": lambda: client.examples(slug, split=Split.TRAIN, after=place(total), limit=96),
-        "page of 96 of a class": lambda: client.examples(
-            slug, split=Split.TRAIN, label=0, after=place(total // 3), limit=96
+    in_class = client.examples(slug, split=Split.TRAIN, label=label, limit=1).total
+    attribute = next(iter(client.project(slug).attribute_counts), None)
+    filtered = {} if attribute is None else {"attribute": attribute.attribute, "value": attribute.value}
+    return {
+        "extremes: 4 strips of 24": (
+            lambda: client.strips(any_direction(), n=24, offset=int(rng.integers(1000))),
+            LIMIT_MS,
         ),
-        "page of 96 by loading": lambda: client.examples(
-            slug, split=Split.TRAIN, direction=directions[0].id, after=place(total // 3), limit=96
-        ),
-        "label queue of 60": lambda: client.label_queue(group_set.id, label=0, limit=60),
-        "one direction": lambda: client.direction(any_direction()),
+        "page of 96 as stored": (page, LIMIT_MS),
+        "page of 96 of a class": (lambda: page(in_class, label=label), LIMIT_MS),
+        "page of 96 by loading": (lambda: page(direction=directions[0].id), LIMIT_MS),
+        "page of 96 of an attribute value": (lambda: page(1000, **filtered), LIMIT_MS),
+        "label queue of 60": (lambda: client.label_queue(group_set, label=label, limit=60), None),
+        "one direction": (lambda: client.direction(any_direction()), None),
+        "scatter": (lambda: client.scatter(directions[0].id, other=directions[1].id), None),
+        "project": (lambda: client.project(slug), None),
+        "projects": (client.projects, None),
+        "group sets": (lambda: client.group_sets(slug), None),
     }
-    return {name: _timed(ask) for name, ask in kinds.items()}
 
 
-def _timed(ask: Callable[[], Any]) -> tuple[float, list[float]]:
-    times = []
-    for _ in range(REPEATS + 1):
-        started = time.perf_counter()
+def _timed(ask: Callable[[], Any], repeats: int) -> tuple[float, list[float]]:
+    """Seconds of the first request, and of the others."""
+    found = []
+    for _ in range(repeats + 1):
+        started = perf_counter()
         ask()
-        times.append(time.perf_counter() - started)
-    return times[0], times[1:]
+        found.append(perf_counter() - started)
+    return found[0], found[1:]

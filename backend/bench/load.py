@@ -20,7 +20,8 @@ from typing import Any
 import httpx
 from sqlalchemy import func, select
 
-from backend.bench.server import milliseconds, serving, working
+from backend.bench.bars import milliseconds
+from backend.bench.server import serving, working
 from backend.services import accounts, backup
 from backend.store import tables
 from backend.store.db import Store

@@ -1,4 +1,4 @@
-"""A server of our own for a measurement, and statistics of what was measured."""
+"""A server of our own for a measurement."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
-import numpy as np
 
 from unskew.errors import ServerError
 
@@ -85,14 +84,3 @@ def _wait(url: str, process: subprocess.Popen[bytes]) -> None:
         except httpx.TransportError:
             time.sleep(0.1)
     raise ServerError(f"The server did not come up in {START_SECONDS:.0f} s.")
-
-
-def milliseconds(seconds: Sequence[float]) -> dict[str, float]:
-    """n, median and 95th percentile."""
-    values = 1000 * np.asarray(seconds or [0.0])
-    return {
-        "n": len(seconds),
-        "p50_ms": round(float(np.percentile(values, 50)), 1),
-        "p95_ms": round(float(np.percentile(values, 95)), 1),
-        "max_ms": round(float(values.max()), 1),
-    }

@@ -1,189 +1,206 @@
-"""The screens in a real browser: first grid, page turns, keys, Discover, a large scatter, memory over many visits."""
+"""The screens in a real browser: first grid, page turns, keys, Discover, a large scatter, memory over many visits.
+
+The projects are tiled from a real one, results included, by bulk inserts (`backend.bench.tiled`); thumbnails are made
+while the pages ask for them, as after an import. Server, browser and driver share the machine.
+"""
 
 from __future__ import annotations
 
 import shutil
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from time import perf_counter
 from typing import Any
 
-from backend.bench.server import Running, milliseconds, serving
-from backend.bench.tiled import tile
+from backend.bench import bars
+from backend.bench.bars import Bar, times
+from backend.bench.browser import Window, browsing, window
+from backend.bench.server import Running, serving
+from backend.bench.tiled import rows_for, tile
 from backend.store.db import Store
 from unskew.client import Client
-from unskew.errors import SettingsError
+from unskew.schemas import api
 
-BARS_MS = {"first_grid": 1000.0, "page_turn": 300.0, "key_to_next_image": 100.0, "discover": 500.0}
-LABELS = 200
-TURNS = 20
-OPENINGS = 5
-
-# Noted in the page itself: from the key press to the frame in which another tile is current and its picture is there.
-WATCH = """() => {
-  window.seen = []
-  document.addEventListener("keydown", event => {
-    if (!/^[1-9]$/.test(event.key)) return
-    const before = performance.now(), old = document.querySelector(".tile.current")?.dataset.example
-    const look = () => {
-      const tile = document.querySelector(".tile.current"), image = tile?.querySelector("img")
-      const there = tile && tile.dataset.example !== old && image.complete && image.naturalWidth
-      if (there) seen.push((performance.now() - before) / 1000)
-      else requestAnimationFrame(look)
-    }
-    requestAnimationFrame(look)
-  }, true)
-}"""
-STRIPS = "document.querySelectorAll('.us-strip').length >= 4"
-SHOWN = """selector => {
-  const images = [...document.querySelectorAll(selector)].filter(i => i.getBoundingClientRect().top < innerHeight)
-  return images.length > 0 && images.every(i => i.complete && i.naturalWidth)
-}"""
+FIRST_GRID_MS, PAGE_TURN_MS, KEY_MS, DISCOVER_MS = 1000.0, 300.0, 100.0, 500.0
+FRAME_MS, LASSO_MS = 100.0, 1000.0  # "interactive": ten frames a second while drawing, and the grid within a second
+POINTS = 20_000
+LABELS, HUNDRED_SECONDS = 200, 60.0
+REPEATS = 20
+GROWTH_PERCENT = 10.0  # of the memory of the web process, from the first fifth of the visits to the last
 
 
 def bench_ui(
-    source: Store, slug: str, sizes: list[int], *, visits: int = 500, scratch: Path | None = None
+    source: Store, slug: str, sizes: list[int], *, visits: int = 500, points: int = POINTS, scratch: Path | None = None
 ) -> dict[str, Any]:
-    """Every measurement on a project of each size; memory on the smallest."""
-    with TemporaryDirectory(dir=scratch) as folder:
-        store = Store.open(Path(folder))
-        made = {n: tile(source, slug, store, n) for n in sizes}
-        store.close()
-        with serving(Path(folder)) as running, Client(running.url) as client, _browser() as browser:
-            found: dict[str, Any] = {str(n): _project(browser, running, client, name) for n, name in made.items()}
+    """Every measurement on a project of each size; the scatter on one that holds enough points; memory on the smallest.
+
+    Args:
+        scratch: where the tiled projects stay for the next time; None: a folder that is deleted at the end.
+    """
+    found: list[Bar] = []
+    with _projects(source, slug, scratch, [*sizes, rows_for(source, slug, points)]) as (folder, made):
+        with serving(folder) as running, Client(running.url) as client, browsing() as browser:
+            for name in made[: len(sizes)]:
+                project = _Measured(running, client, name)
+                for measure in (project.grids, project.labels, project.discover):
+                    with window(browser, running.url) as opened:
+                        found += measure(opened)
+            if points:
+                with window(browser, running.url) as opened:
+                    found += _Measured(running, client, made[-1]).scatter(opened)
             if visits:
-                found["memory"] = _memory(browser, running, made[sizes[0]], visits)
-    found["bars_ms"] = BARS_MS
-    return found
+                found += _Measured(running, client, made[0]).memory(browser, visits)
+    return bars.bodies(found)
 
 
 @contextmanager
-def _browser() -> Iterator[Any]:
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        raise SettingsError("This needs a browser driver.", fix="pip install playwright, and a Chromium.") from None
-    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
-        yield browser
-        browser.close()
+def _projects(source: Store, slug: str, scratch: Path | None, sizes: list[int]) -> Iterator[tuple[Path, list[str]]]:
+    """A data folder with a project of each size, without a thumbnail; their short names."""
+    with TemporaryDirectory() as temporary:
+        folder = Path(temporary) if scratch is None else scratch
+        store = Store.open(folder)
+        made = [tile(source, slug, store, n) for n in sizes if n]
+        store.close()
+        shutil.rmtree(folder / "thumbnails")
+        yield folder, made
 
 
-def _project(browser: Any, running: Running, client: Client, slug: str) -> dict[str, Any]:
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    page = context.new_page()
-    page.set_default_timeout(60_000)
-    project = client.project(slug)
-    found: dict[str, Any] = {"images": project.n_train + project.n_validation + project.n_test}
-    page.goto(f"{running.url}/?project={slug}")
-    page.locator(".stMain h1").first.wait_for()
-    found |= _grid(page, running, slug)
-    found |= _labels(page, running, client, slug)
-    found |= _discover(page, running, client, slug)
-    context.close()
-    return found
+class _Measured:
+    """Measurements on one project."""
 
+    def __init__(self, running: Running, client: Client, slug: str) -> None:
+        self.running = running
+        self.client = client
+        self.slug = slug
+        project = client.project(slug)
+        self.images = project.n_train + project.n_validation + project.n_test
 
-def _timed(act: Callable[[], Any], ready: Callable[[], Any]) -> float:
-    started = time.perf_counter()
-    act()
-    ready()
-    return time.perf_counter() - started
+    def _times(self, name: str, seconds: list[float], limit: float | None) -> Bar:
+        return times(name, self.images, seconds, limit)
 
+    def grids(self, opened: Window) -> list[Bar]:
+        """From an address to the last picture in sight, and from turning a page to the last picture."""
+        browse = f"data?project={self.slug}&data_tab=Browse&b_split=validation"
+        cold = opened.opened(browse, "gallery")
+        first = [opened.opened(browse, "gallery") for _ in range(REPEATS)]
+        turns = []
+        for number in range(2, REPEATS + 2):
+            opened.idle()
+            button = opened.page.locator(".st-key-b_page").get_by_role("button", name=str(number), exact=True)
+            turns.append(opened.after("click", "gallery", button.click))
+        return [
+            self._times("first grid, Browse, a browser's very first visit", [cold], None),
+            self._times("first grid, Browse", first, FIRST_GRID_MS),
+            self._times("page turn, Browse", turns, PAGE_TURN_MS),
+        ]
 
-# ---------------------------------------------------------------- grids
-def _grid(page: Any, running: Running, slug: str) -> dict[str, Any]:
-    """First grid: from the address to the last picture in sight. Page turn: from the click to the last picture."""
-    address = f"{running.url}/data?project={slug}&data_tab=Browse&b_split=validation"
+    def labels(self, opened: Window) -> list[Bar]:
+        """Pages and keys of the labelling grid, as fast as the pictures come; then every label must be in the store."""
+        group_set = self._group_set()
+        address = f"label?project={self.slug}&group_set={group_set}"
+        first = [opened.opened(address, "tiles") for _ in range(REPEATS)]
+        opened.idle()
+        turns = [opened.after("keydown", "tiles", lambda: opened.page.keyboard.press("n")) for _ in range(REPEATS)]
+        opened.opened(address, "tiles")
+        opened.idle()
+        keys, started, hundred = [], perf_counter(), 0.0
+        for number in range(1, LABELS + 1):
+            key = str(1 + number % 2)
+            keys.append(opened.after("keydown", "current", lambda key=key: opened.page.keyboard.press(key)))  # type: ignore[misc]
+            hundred = perf_counter() - started if number == 100 else hundred
+        opened.page.get_by_text("all saved").wait_for()
+        written = self.client.group_set(group_set).n_labelled
+        events = len(self.client.label_history(group_set, limit=2 * LABELS))
+        self.client.delete_group_set(group_set, force=True)
+        return [
+            self._times("first grid, Label", first, FIRST_GRID_MS),
+            self._times("page turn, Label", turns, PAGE_TURN_MS),
+            self._times("key to next image", keys, KEY_MS),
+            Bar("labels lost or doubled", self.images, abs(LABELS - written) + abs(LABELS - events), "", 0, LABELS),
+            Bar("100 labels by keyboard", self.images, round(hundred, 1), "s", HUNDRED_SECONDS, 100),
+        ]
 
-    def shown() -> None:
-        page.wait_for_function(SHOWN, arg=".us-strip img", polling="raf")
+    def _group_set(self) -> int:
+        """A fresh one of each class's first direction."""
+        first = [d.id for d in self.client.directions(self.slug) if d.index == 0]
+        name = f"measured {perf_counter():.3f}"
+        return self.client.create_group_set(self.slug, api.GroupSetCreate(name=name, direction_ids=first)).id
 
-    first = [_timed(lambda: page.goto(address), shown) for _ in range(OPENINGS)]
-    page.goto(f"{running.url}/label?project={slug}")
-    page.locator(".tile.current").wait_for()
-    turns = []
-    for _ in range(TURNS):
-        old = page.locator(".tile").first.get_attribute("data-example")
-        script = f"""() => document.querySelector(".tile").dataset.example !== "{old}" && ({SHOWN})(".tile img")"""
-        turns.append(_timed(partial(page.keyboard.press, "n"), partial(page.wait_for_function, script, polling="raf")))
-    return {"first_grid": milliseconds(first), "page_turn": milliseconds(turns)}
+    def discover(self, opened: Window) -> list[Bar]:
+        """From the link of the step to the pictures of all four strips, and from one direction to the next."""
+        links, steps = [], []
+        opened.opened(f"data?project={self.slug}&data_tab=Browse", "gallery")
+        for _ in range(REPEATS):
+            opened.idle()
+            links.append(opened.after("click", "four", opened.step("Discover").click))
+            opened.idle()
+            following = opened.page.locator(".st-key-d_next button")
+            if following.is_enabled():
+                steps.append(opened.after("click", "four", following.click))
+                opened.idle()
+            opened.after("click", "gallery", opened.step("Data").click)
+        return [
+            self._times("Discover", links, DISCOVER_MS),
+            self._times("next direction", steps, DISCOVER_MS),
+        ]
 
+    def scatter(self, opened: Window) -> list[Bar]:
+        """Lassos over the scatter: frames while one is drawn, and from letting go to the pictures inside it."""
+        opened.opened(f"discover?project={self.slug}", "four")
+        opened.idle()
+        plot = opened.page.locator("[class*=st-key-scatter_]")
+        plot.locator(".gl-canvas").first.wait_for(state="attached")
+        plot.scroll_into_view_if_needed()
+        box = plot.bounding_box()
+        frames: list[float] = []
+        lassos: list[float] = []
+        for number in range(REPEATS):
+            side = 60 + 5 * number
+            x, y = box["x"] + box["width"] * 0.35, box["y"] + box["height"] * 0.35
+            places = [(x, y), (x + side, y), (x + side, y + side), (x, y + side), (x, y)]
+            opened.page.mouse.move(*places[0])
+            opened.page.mouse.down()
+            opened.page.evaluate("() => { window.stopFrames = bench.frames() }")
+            for _, place in pairwise(places):
+                opened.page.mouse.move(*place, steps=8)
+            frames += opened.page.evaluate("stopFrames()")
+            lassos.append(opened.after("mouseup", "last", opened.page.mouse.up))
+            opened.idle()
+        class_one = self.client.directions(self.slug)[:2]
+        drawn = len(self.client.scatter(class_one[0].id, other=class_one[1].id).x)
+        return [
+            self._times(f"scatter of {drawn:,} points: frame while drawing a lasso", frames, FRAME_MS),
+            self._times(f"scatter of {drawn:,} points: lasso to grid", lassos, LASSO_MS),
+        ]
 
-# ---------------------------------------------------------------- labels
-def _labels(page: Any, running: Running, client: Client, slug: str) -> dict[str, Any]:
-    """Keys as fast as the pictures come; then every label must be in the store."""
-    group_set = client.group_sets(slug)[0]
-    page.goto(f"{running.url}/label?project={slug}&group_set={group_set.id}")
-    page.locator(".tile.current").wait_for()
-    page.wait_for_function(SHOWN, arg=".tile img")
-    page.evaluate(WATCH)
-    started, at_hundred = time.perf_counter(), 0.0
-    for number in range(1, LABELS + 1):
-        page.keyboard.press(str(1 + number % 2))
-        page.wait_for_function(f"seen.length >= {number}", polling="raf")
-        at_hundred = at_hundred or (time.perf_counter() - started if number == 100 else 0.0)
-    page.get_by_text("all saved").wait_for()
-    written = client.group_set(group_set.id).n_labelled
-    return {
-        "key_to_next_image": milliseconds(page.evaluate("seen")),
-        "labels": {"pressed": LABELS, "written": written, "seconds_for_100": round(at_hundred, 1)},
-    }
-
-
-# ---------------------------------------------------------------- discover
-def _discover(page: Any, running: Running, client: Client, slug: str) -> dict[str, Any]:
-    """From following the link to all four strips; and a lasso over the scatter."""
-    times = []
-    for _ in range(OPENINGS + 1):
-        page.goto(f"{running.url}/data?project={slug}")
-        page.locator(".stMain h1").first.wait_for()
-        page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')
-        link = page.locator(".st-key-stepper").get_by_role("link", name="Discover", exact=True)
-        times.append(_timed(link.click, lambda: page.wait_for_function(STRIPS, polling="raf")))
-    plot = page.locator(".stPlotlyChart").last
-    plot.locator(".main-svg").first.wait_for()
-    first, second = client.directions(slug)[:2]
-    points = client.scatter(first.id, other=second.id).x
-    box = plot.bounding_box()
-    plot.scroll_into_view_if_needed()
-    box = plot.bounding_box()
-
-    def lasso() -> None:
-        x, y = box["x"] + box["width"] * 0.35, box["y"] + box["height"] * 0.3
-        corners = [(0, 0), (120, 0), (120, 120), (0, 120), (0, 10)]
-        page.mouse.move(x, y)
-        page.mouse.down()
-        for dx, dy in corners:
-            page.mouse.move(x + dx, y + dy, steps=4)
-        page.mouse.up()
-
-    selected = _timed(lasso, lambda: page.locator(".st-key-view_save").wait_for())
-    return {
-        "discover": milliseconds(times[1:]),
-        "scatter": {"points": len(points), "lasso_to_grid_ms": round(1000 * selected)},
-    }
-
-
-# ---------------------------------------------------------------- memory
-def _memory(browser: Any, running: Running, slug: str, visits: int) -> dict[str, Any]:
-    """Pages visited in turn, a new session every fifty; the web process's memory on the way."""
-    steps = ["Data", "Models", "Discover", "Label", "Compare"]
-    noted: dict[str, float] = {}
-    page: Any = None
-    for number in range(1, visits + 1):
-        if page is None or number % 50 == 1:
-            if page is not None:
-                page.context.close()
-            page = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
-            page.goto(f"{running.url}/data?project={slug}")
-            page.locator(".stMain h1").first.wait_for()
-        page.locator(".st-key-stepper").get_by_role("link", name=steps[number % len(steps)], exact=True).click()
-        page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')
-        if number in (1, 50, 100, visits // 2, visits):
-            noted[str(number)] = round(running.memory(), 1)
-    return {"visits": visits, "rss_mb_after": noted}
+    def memory(self, browser: Any, visits: int) -> list[Bar]:
+        """Pages visited in turn, a new browser session every fifty; memory of the web process on the way."""
+        steps = ["Data", "Models", "Discover", "Label", "Compare"]
+        noted: dict[int, float] = {}
+        for start in range(0, visits, 50):
+            with window(browser, self.running.url) as opened:
+                opened.page.goto(f"{self.running.url}/data?project={self.slug}")
+                for number in range(start + 1, min(start + 50, visits) + 1):
+                    opened.idle()
+                    title = steps[number % len(steps)]
+                    opened.step(title).click()
+                    opened.page.locator(".stMain h1", has_text=title).wait_for()
+                    opened.idle()
+                    noted[number] = self.running.memory()
+        early, late = noted[max(1, visits // 5)], noted[visits]
+        growth = round(100 * (late / early - 1), 1)
+        return [
+            Bar(
+                f"memory of the web process after {max(1, visits // 5)} visits",
+                self.images,
+                round(early),
+                "MB",
+                None,
+                1,
+            ),
+            Bar(f"memory of the web process after {visits} visits", self.images, round(late), "MB", None, 1),
+            Bar("its growth between them", self.images, growth, "%", GROWTH_PERCENT, visits),
+        ]

@@ -101,12 +101,15 @@ def _mean(found: dict[str, Any]) -> list[str]:
     return [f"{found['mean']:.3f}", f"{low:.3f} to {high:.3f}"]
 
 
-ScratchOption = Annotated[Path | None, typer.Option(help="Where the tiled projects go until the end.")]
+ScratchOption = Annotated[
+    Path | None, typer.Option(help="Where the tiled projects stay for the next time. [default: nowhere]")
+]
 ProjectOption = Annotated[str | None, typer.Option(help="The real project to tile. [default: the newest]")]
 
 
 def api(
     rows: Annotated[int, typer.Option(min=1000, help="Examples of the tiled project.")] = 1_280_000,
+    repeats: Annotated[int, typer.Option(min=1, help="Requests of each kind.")] = 200,
     project: ProjectOption = None,
     scratch: ScratchOption = None,
     data: DataOption = None,
@@ -116,15 +119,14 @@ def api(
     from backend.bench.api import bench_api
 
     with opened(data) as store:
-        found = bench_api(store, _slug(store, project), rows, scratch)
-    lines = [[name, *map(str, times.values())] for name, times in found["times"].items()]
-    title = f"{found['rows']:,} examples; bar: p95 ≤ {found['bar_p95_ms']:.0f} ms"
-    emit(found, as_json, table(title, ["request", "n", "median ms", "p95 ms", "max ms"], lines))
+        found = bench_api(store, _slug(store, project), rows, repeats=repeats, scratch=scratch)
+    _emit_bars(found, as_json, "The API, one request after the other")
 
 
 def ui(
     sizes: Annotated[str, typer.Option(help="Examples of the tiled projects, with commas.")] = "5000,50000,200000",
     visits: Annotated[int, typer.Option(min=0, help="Page visits of the memory test; 0: without.")] = 500,
+    points: Annotated[int, typer.Option(min=0, help="Points of the scatter; 0: without.")] = 20_000,
     project: ProjectOption = None,
     scratch: ScratchOption = None,
     data: DataOption = None,
@@ -134,15 +136,15 @@ def ui(
     from backend.bench.ui import bench_ui
 
     with opened(data) as store:
-        given = [int(n) for n in sizes.split(",")]
-        found = bench_ui(store, _slug(store, project), given, visits=visits, scratch=scratch)
-    lines = [
-        [size, name, str(value)]
-        for size, values in found.items()
-        if isinstance(values, dict)
-        for name, value in values.items()
-    ]
-    emit(found, as_json, table("Screens", ["images", "what", "measured"], lines))
+        given = [int(n) for n in sizes.split(",") if n]
+        found = bench_ui(store, _slug(store, project), given, visits=visits, points=points, scratch=scratch)
+    _emit_bars(found, as_json, "Screens in a real browser")
+
+
+def _emit_bars(found: dict[str, Any], as_json: bool, title: str) -> None:
+    from backend.bench import bars
+
+    emit(found, as_json, table(title, bars.COLUMNS, bars.rows(found["bars"])))
 
 
 def load(
