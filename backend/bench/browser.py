@@ -110,6 +110,12 @@ class Window:
         """The link of a step."""
         return self.page.locator(".st-key-stepper").get_by_role("link", name=title, exact=True)
 
+    def at(self, title: str) -> None:
+        """Wait until the page of this title is drawn."""
+        self.page.locator(".stMain h1", has_text=title).wait_for()
+        self.idle()
+
     def idle(self) -> None:
+        """Wait until nothing is being drawn."""
         self.page.locator(".stMain h1").first.wait_for()
         self.page.wait_for_selector(IDLE)

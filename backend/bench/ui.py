@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -33,7 +34,14 @@ GROWTH_PERCENT = 10.0  # of the memory of the web process, from the first fifth 
 
 
 def bench_ui(
-    source: Store, slug: str, sizes: list[int], *, visits: int = 500, points: int = POINTS, scratch: Path | None = None
+    source: Store,
+    slug: str,
+    sizes: list[int],
+    *,
+    visits: int = 500,
+    points: int = POINTS,
+    repeats: int = REPEATS,
+    scratch: Path | None = None,
 ) -> dict[str, Any]:
     """Every measurement on a project of each size; the scatter on one that holds enough points; memory on the smallest.
 
@@ -44,15 +52,15 @@ def bench_ui(
     with _projects(source, slug, scratch, [*sizes, rows_for(source, slug, points)]) as (folder, made):
         with serving(folder) as running, Client(running.url) as client, browsing() as browser:
             for name in made[: len(sizes)]:
-                project = _Measured(running, client, name)
+                project = _Measured(running, client, name, repeats)
                 for measure in (project.grids, project.labels, project.discover):
                     with window(browser, running.url) as opened:
                         found += measure(opened)
             if points:
                 with window(browser, running.url) as opened:
-                    found += _Measured(running, client, made[-1]).scatter(opened)
+                    found += _Measured(running, client, made[-1], repeats).scatter(opened)
             if visits:
-                found += _Measured(running, client, made[0]).memory(browser, visits)
+                found += _Measured(running, client, made[0], repeats).memory(browser, visits)
     return bars.bodies(found)
 
 
@@ -71,10 +79,11 @@ def _projects(source: Store, slug: str, scratch: Path | None, sizes: list[int]) 
 class _Measured:
     """Measurements on one project."""
 
-    def __init__(self, running: Running, client: Client, slug: str) -> None:
+    def __init__(self, running: Running, client: Client, slug: str, repeats: int = REPEATS) -> None:
         self.running = running
         self.client = client
         self.slug = slug
+        self.repeats = repeats
         project = client.project(slug)
         self.images = project.n_train + project.n_validation + project.n_test
 
@@ -85,12 +94,13 @@ class _Measured:
         """From an address to the last picture in sight, and from turning a page to the last picture."""
         browse = f"data?project={self.slug}&data_tab=Browse&b_split=validation"
         cold = opened.opened(browse, "gallery")
-        first = [opened.opened(browse, "gallery") for _ in range(REPEATS)]
+        first = [opened.opened(browse, "gallery") for _ in range(self.repeats)]
         turns = []
-        for number in range(2, REPEATS + 2):
+        pages = opened.page.locator(".st-key-b_page")
+        following, back = (pages.get_by_role("button", name=name, exact=True) for name in ("Next page", "Page 1"))
+        for _ in range(self.repeats):
             opened.idle()
-            button = opened.page.locator(".st-key-b_page").get_by_role("button", name=str(number), exact=True)
-            turns.append(opened.after("click", "gallery", button.click))
+            turns.append(opened.after("click", "gallery", (following if following.is_enabled() else back).click))
         return [
             self._times("first grid, Browse, a browser's very first visit", [cold], None),
             self._times("first grid, Browse", first, FIRST_GRID_MS),
@@ -101,15 +111,19 @@ class _Measured:
         """Pages and keys of the labelling grid, as fast as the pictures come; then every label must be in the store."""
         group_set = self._group_set()
         address = f"label?project={self.slug}&group_set={group_set}"
-        first = [opened.opened(address, "tiles") for _ in range(REPEATS)]
-        opened.idle()
-        turns = [opened.after("keydown", "tiles", lambda: opened.page.keyboard.press("n")) for _ in range(REPEATS)]
+        first = [opened.opened(address, "tiles") for _ in range(self.repeats)]
+        turns: list[float] = []
+        while len(turns) < self.repeats:
+            opened.opened(address, "tiles")  # a small project has few pages
+            opened.idle()
+            while len(turns) < self.repeats and opened.page.locator(".following").is_enabled():
+                turns.append(opened.after("keydown", "tiles", partial(opened.page.keyboard.press, "n")))
         opened.opened(address, "tiles")
         opened.idle()
         keys, started, hundred = [], perf_counter(), 0.0
         for number in range(1, LABELS + 1):
             key = str(1 + number % 2)
-            keys.append(opened.after("keydown", "current", lambda key=key: opened.page.keyboard.press(key)))  # type: ignore[misc]
+            keys.append(opened.after("keydown", "current", partial(opened.page.keyboard.press, key)))
             hundred = perf_counter() - started if number == 100 else hundred
         opened.page.get_by_text("all saved").wait_for()
         written = self.client.group_set(group_set).n_labelled
@@ -132,16 +146,16 @@ class _Measured:
     def discover(self, opened: Window) -> list[Bar]:
         """From the link of the step to the pictures of all four strips, and from one direction to the next."""
         links, steps = [], []
-        opened.opened(f"data?project={self.slug}&data_tab=Browse", "gallery")
-        for _ in range(REPEATS):
-            opened.idle()
+        opened.page.goto(f"{opened.url}/data?project={self.slug}")
+        for _ in range(self.repeats):
+            opened.at("Data")
             links.append(opened.after("click", "four", opened.step("Discover").click))
             opened.idle()
             following = opened.page.locator(".st-key-d_next button")
             if following.is_enabled():
                 steps.append(opened.after("click", "four", following.click))
                 opened.idle()
-            opened.after("click", "gallery", opened.step("Data").click)
+            opened.step("Data").click()
         return [
             self._times("Discover", links, DISCOVER_MS),
             self._times("next direction", steps, DISCOVER_MS),
@@ -151,16 +165,17 @@ class _Measured:
         """Lassos over the scatter: frames while one is drawn, and from letting go to the pictures inside it."""
         opened.opened(f"discover?project={self.slug}", "four")
         opened.idle()
-        plot = opened.page.locator("[class*=st-key-scatter_]")
+        plot = opened.page.locator("[class*=st-key-scatter_]:has(.js-plotly-plot)").first
         plot.locator(".gl-canvas").first.wait_for(state="attached")
         plot.scroll_into_view_if_needed()
         box = plot.bounding_box()
         frames: list[float] = []
         lassos: list[float] = []
-        for number in range(REPEATS):
-            side = 60 + 5 * number
-            x, y = box["x"] + box["width"] * 0.35, box["y"] + box["height"] * 0.35
-            places = [(x, y), (x + side, y), (x + side, y + side), (x, y + side), (x, y)]
+        for number in range(self.repeats):
+            left = 0.3 + 0.3 * (number % 2)  # by turns: inside the last lasso, a press would move that
+            x, right = (box["x"] + box["width"] * share for share in (left, left + 0.08))
+            y, down = (box["y"] + box["height"] * share for share in (0.12, 0.85))
+            places = [(x, y), (right, y), (right, down), (x, down), (x, y + number)]
             opened.page.mouse.move(*places[0])
             opened.page.mouse.down()
             opened.page.evaluate("() => { window.stopFrames = bench.frames() }")
@@ -172,8 +187,9 @@ class _Measured:
         class_one = self.client.directions(self.slug)[:2]
         drawn = len(self.client.scatter(class_one[0].id, other=class_one[1].id).x)
         return [
-            self._times(f"scatter of {drawn:,} points: frame while drawing a lasso", frames, FRAME_MS),
-            self._times(f"scatter of {drawn:,} points: lasso to grid", lassos, LASSO_MS),
+            Bar("scatter: points", self.images, drawn, "", None, 1),
+            self._times("scatter: a frame while drawing a lasso", frames, FRAME_MS),
+            self._times("scatter: lasso to grid", lassos, LASSO_MS),
         ]
 
     def memory(self, browser: Any, visits: int) -> list[Bar]:
@@ -187,8 +203,7 @@ class _Measured:
                     opened.idle()
                     title = steps[number % len(steps)]
                     opened.step(title).click()
-                    opened.page.locator(".stMain h1", has_text=title).wait_for()
-                    opened.idle()
+                    opened.at(title)
                     noted[number] = self.running.memory()
         early, late = noted[max(1, visits // 5)], noted[visits]
         growth = round(100 * (late / early - 1), 1)

@@ -127,6 +127,7 @@ def ui(
     sizes: Annotated[str, typer.Option(help="Examples of the tiled projects, with commas.")] = "5000,50000,200000",
     visits: Annotated[int, typer.Option(min=0, help="Page visits of the memory test; 0: without.")] = 500,
     points: Annotated[int, typer.Option(min=0, help="Points of the scatter; 0: without.")] = 20_000,
+    repeats: Annotated[int, typer.Option(min=1, help="Times that each thing is done.")] = 20,
     project: ProjectOption = None,
     scratch: ScratchOption = None,
     data: DataOption = None,
@@ -137,7 +138,9 @@ def ui(
 
     with opened(data) as store:
         given = [int(n) for n in sizes.split(",") if n]
-        found = bench_ui(store, _slug(store, project), given, visits=visits, points=points, scratch=scratch)
+        found = bench_ui(
+            store, _slug(store, project), given, visits=visits, points=points, repeats=repeats, scratch=scratch
+        )
     _emit_bars(found, as_json, "Screens in a real browser")
 
 
