@@ -83,7 +83,10 @@ def lds(
         raise typer.BadParameter(f"--set is {set_!r}; say demo, reviews or clinic")
     options: dict[str, Any] = {"set": set_, "subsets": subsets, "checkpoints": checkpoints}
     found = _measured("lds", **options, **({"folder": folder} if folder else {}))
-    rows = [[r["engine"], str(r["damping"]), "✓" if r["default"] else "", *_mean(r)] for r in found["rows"]]
+    rows = [
+        [r["engine"], str(r["damping"]), f"{r['q_power']:g}", "✓" if r["default"] else "", *_mean(r)]
+        for r in found["rows"]
+    ]
     rows += [
         [f"ours - {b['at_least']}", "", "holds" if b["holds"] else "missed", *_mean(b["lead"])] for b in found["bar"]
     ]
@@ -91,7 +94,7 @@ def lds(
         f"LDS on {set_}: {found['n_train']:,} training examples, {found['n_targets']:,} targets, "
         f"{found['n_checkpoints']} checkpoints, {found['n_subsets']} halves"
     )
-    emit(found, as_json, table(title, ["engine", "damping", "default", "mean", "95 % interval"], rows))
+    emit(found, as_json, table(title, ["engine", "damping", "power of Q", "default", "mean", "95 % interval"], rows))
 
 
 def _mean(found: dict[str, Any]) -> list[str]:

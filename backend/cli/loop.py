@@ -179,7 +179,7 @@ def attribute(
         int, typer.Option(help="Random directions on each side of a layer.")
     ] = params.AttributeParams().projection_in,
     damping: Annotated[
-        str, typer.Option(help="λ, times the mean of the diagonal of ΦᵀΦ; auto: chosen per checkpoint.")
+        str, typer.Option(help="λ, times the mean of the diagonal of ΦᵀΦ; auto: by numbers of examples and features.")
     ] = str(params.AttributeParams().damping),
     matrix: Annotated[
         str | None, typer.Option(help="A τ computed elsewhere instead: .npy, (n_train, n_validation), + = helps.")
@@ -188,6 +188,9 @@ def attribute(
         Orientation, typer.Option(help="Which way round the .npy file is; traker folders say so themselves.")
     ] = Orientation.TRAIN_BY_TARGET,
     projection_dim: Annotated[int | None, typer.Option(help="Numbers of all layers together, or of traker.")] = None,
+    q_power: Annotated[
+        float, typer.Option(min=0, max=1, help="Of 1 - p, a training example's weight; 1: as TRAK has it.")
+    ] = params.AttributeParams().q_power,
     target_loss: Annotated[str | None, typer.Option(help="With --matrix: .npy, (n_validation,) [nats].")] = None,
     target_prediction: Annotated[str | None, typer.Option(help="With --matrix: .npy, int64, one a target.")] = None,
     workers: Annotated[int, typer.Option(min=1, help="Jobs that share the features; run as many `unskew worker`.")] = 1,
@@ -201,7 +204,7 @@ def attribute(
         engine = Engine.IMPORT.value
     wanted = params.AttributeParams.model_validate(
         {"engine": engine, "projection_in": projection, "projection_out": projection, "damping": damping}
-        | {"projection_dim": projection_dim}
+        | {"projection_dim": projection_dim, "q_power": q_power}
     )
     with opened(data) as store:
         number = project_service.get(store, project).id

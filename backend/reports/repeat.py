@@ -118,6 +118,7 @@ def _train(slug: str, erm: Sequence[api.Run]) -> str:
 def _attribute(slug: str, row: api.Attribution) -> str:
     words = ["unskew", "attribute", slug, "--engine", row.engine.value]
     words += ["--projection", str(row.params["projection_in"]), "--damping", str(row.params["damping"])]
+    words += ["--q-power", str(row.params.get("q_power", 1.0))]  # older ones were made with 1
     return shlex.join(words)
 
 

@@ -202,7 +202,7 @@ def _attribute_form(project: ProjectDetail, runs: list[Run]) -> None:
             None if defaults.damping == "auto" else float(defaults.damping),
             key="a_damping",
             placeholder="auto",
-            help="Times the mean of the diagonal; empty: chosen per checkpoint.",
+            help="Times the mean of the diagonal; empty: by the numbers of examples and features.",
         )
         width_in = columns[1].number_input("Projection in", 1, 512, defaults.projection_in, key="a_in")
         width_out = columns[2].number_input("Projection out", 1, 512, defaults.projection_out, key="a_out")
@@ -255,7 +255,7 @@ def _proxies(unmeasured: list[Attribution]) -> None:
     st.table(table, border="horizontal", hide_index=True, alt="Signs of quality of attributions without an LDS")
     st.caption(
         "Halves agree: rank correlation of the scores by one half of the checkpoints and by the other; noise gives 0, "
-        "and 0.3 or more is good at λ = 1. More damping raises it, better or not: compare at equal λ. "
+        "and 0.4 or more is good at the default λ. More damping raises it, better or not: compare at equal λ. "
         "Own class helps: share of validation examples that their class's training examples help on average; "
         "above 0.8 is good, 0.5 is chance, below it the sign is turned round."
     )

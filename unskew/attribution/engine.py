@@ -70,13 +70,14 @@ class Attribution:
         targets: Sequence[Features | Sequence[Features]],
         *,
         damping: float | Literal["auto"],
+        q_power: float = 1.0,
     ) -> Attribution:
         """Solve per checkpoint and average.
 
         Args:
             train, targets: one record a checkpoint, or its chunks in row order; made with the same projections.
-            damping: λ > 0, times the mean of the diagonal of ΦᵀΦ; "auto": chosen per checkpoint, see
-                `choose_damping`.
+            damping: λ > 0, times the mean of the diagonal of ΦᵀΦ; "auto": by `choose_damping`.
+            q_power: of Q̄ = 1/C Σ_c (1 - p_c), in [0, 1]; 1 as published, see `AttributeParams`.
         Raises:
             DataError: numbers of checkpoints, rows or features differ.
             ModelError: all features of a checkpoint are 0.
@@ -93,16 +94,17 @@ class Attribution:
         solved: list[Solved] = []
         for a, b in zip(ours, theirs, strict=True):
             ridge = Ridge(a.rows)
-            relative = choose_damping(ridge.eigenvalues(), len(a)) if damping == "auto" else damping
+            relative = choose_damping(*a.rows.shape) if damping == "auto" else damping
             solved.append(ridge.solve(b.rows, damping=relative))
         c = np.float32(len(solved))
         factors = Factors(
             train=[a.rows for a in ours],
             targets=[InMemory(s.targets / c) for s in solved],
-            one_minus_p=np.mean([a.one_minus_p for a in ours], axis=0, dtype=np.float64),
+            weight=np.power(np.mean([a.one_minus_p for a in ours], axis=0, dtype=np.float64), q_power),
         )
         diagnostics = {
             "n_checkpoints": len(train),
+            "q_power": q_power,
             "damping_rule": "auto" if damping == "auto" else "given",
             "damping_relative": [s.relative for s in solved],
             "damping": [s.damping for s in solved],

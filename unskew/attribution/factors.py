@@ -104,16 +104,16 @@ class Factors:
     Attributes:
         train: C matrices (n_train, p_c).
         targets: C matrices (n_targets, p_c), the division by C included.
-        one_minus_p: float64 (n_train,), Q averaged over checkpoints.
+        weight: float64 (n_train,), of the training examples: a power of Q averaged over checkpoints.
     """
 
     train: list[Rows]
     targets: list[Rows]
-    one_minus_p: NDArray[np.float64]
+    weight: NDArray[np.float64]
 
     @property
     def n_train(self) -> int:
-        return len(self.one_minus_p)
+        return len(self.weight)
 
     @property
     def n_targets(self) -> int:
@@ -125,21 +125,21 @@ class Factors:
         return sum(a.shape[1] for a in self.train)
 
     def halves(self) -> tuple[Factors, Factors]:
-        """By the first half of the checkpoints and by the rest, under the common Q; each up to a factor."""
+        """By the first half of the checkpoints and by the rest, under the common weight; each up to a factor."""
         middle = len(self.train) // 2
-        first = Factors(self.train[:middle], self.targets[:middle], self.one_minus_p)
-        return first, Factors(self.train[middle:], self.targets[middle:], self.one_minus_p)
+        first = Factors(self.train[:middle], self.targets[:middle], self.weight)
+        return first, Factors(self.train[middle:], self.targets[middle:], self.weight)
 
     def block(self, train: Index, targets: Index) -> NDArray[np.float32]:
         """float32 (n_train_block, n_targets_block)."""
         return self._block(train, [b.read(targets) for b in self.targets])
 
     def _block(self, train: Index, columns: list[NDArray[np.float32]]) -> NDArray[np.float32]:
-        q = self.one_minus_p[train].astype(np.float32)[:, None]
-        total = np.zeros((len(q), len(columns[0])), dtype=np.float32)
+        weight = self.weight[train].astype(np.float32)[:, None]
+        total = np.zeros((len(weight), len(columns[0])), dtype=np.float32)
         for a, b in zip(self.train, columns, strict=True):
             total += a.read(train) @ b.T
-        total *= q
+        total *= weight
         return total
 
     def _blocks(self, columns: list[NDArray[np.float32]], train: NDArray[np.int64] | None) -> Blocks:
@@ -169,12 +169,12 @@ class Factors:
     def combine(self, weights: NDArray[np.float64], train: NDArray[np.int64] | None = None) -> NDArray[np.float64]:
         """τ @ weights, float64 (n_train or the chosen, k), from weights (n_targets, k): O(n p k)."""
         directions = self._directions(weights)
-        q = self.one_minus_p if train is None else self.one_minus_p[train]
-        total = np.zeros((len(q), weights.shape[1]))
+        scale = self.weight if train is None else self.weight[train]
+        total = np.zeros((len(scale), weights.shape[1]))
         for a, direction in zip(self.train, directions, strict=True):
-            for rows in row_blocks(len(q), 2 * a.shape[1]):
+            for rows in row_blocks(len(scale), 2 * a.shape[1]):
                 total[rows] += a.read(rows if train is None else train[rows]).astype(np.float64) @ direction
-        total *= q[:, None]
+        total *= scale[:, None]
         return total
 
     def gram(self, targets: NDArray[np.int64], train: NDArray[np.int64] | None = None) -> NDArray[np.float64]:
@@ -190,11 +190,11 @@ class Factors:
         return np.asarray(b @ self._second_moment() @ b.T)
 
     def _second_moment(self) -> NDArray[np.float64]:
-        """(QA)ᵀ(QA) over all checkpoints' columns, float64 (p, p)."""
+        """(WA)ᵀ(WA), W the weights, over all checkpoints' columns, float64 (p, p)."""
         total = np.zeros((self.width, self.width))
         for rows in row_blocks(self.n_train, 2 * self.width):
             block = np.concatenate([a.read(rows).astype(np.float64) for a in self.train], axis=1)
-            block *= self.one_minus_p[rows, None]
+            block *= self.weight[rows, None]
             total += block.T @ block
         return total
 

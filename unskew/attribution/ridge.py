@@ -1,8 +1,7 @@
 """The ridge solve ψ (ΦᵀΦ + a I)⁻¹ with damping a relative to the mean of the diagonal. numpy and scipy, float64 inside.
 
 Damping decides the quality of attributions: with none, ΦᵀΦ is nearly singular and scores lose most of their LDS. Taken
-relative to the diagonal it means the same whatever the scale of the gradients. `choose_damping` picks it without
-retraining.
+relative to the diagonal it means the same whatever the scale of the gradients. `choose_damping` is the default.
 """
 
 from __future__ import annotations
@@ -83,11 +82,6 @@ class Ridge:
                 psi = inverse.apply(psi.T).T
             result[rows] = psi
         return Solved(result, absolute, damping, self.mean_diagonal, inverse.condition, inverse.fallback)
-
-    def eigenvalues(self) -> NDArray[np.float64]:
-        """Of ΦᵀΦ, float64 (p,), rising; none is negative."""
-        found = np.maximum(eigh(self._moment, eigvals_only=True), 0.0)
-        return np.concatenate([np.zeros(self._p - len(found)), found])
 
 
 def peak_bytes(n_train: int, n_targets: int, p: int) -> int:

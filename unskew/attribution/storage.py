@@ -13,7 +13,7 @@ from unskew.attribution.factors import Factors, Matrix, Source
 from unskew.attribution.rows import InMemory, OnDisk, Rows, save_rows
 from unskew.errors import StorageError
 
-_VERSION = 1
+_VERSION = 2  # 1: the weights were named one_minus_p, which they were
 _FILE = "attribution.json"
 
 
@@ -31,7 +31,7 @@ def save(
     n_factors = 0
     if isinstance(source, Factors):
         n_factors = len(source.train)
-        np.save(folder / "one_minus_p.npy", source.one_minus_p)
+        np.save(folder / "weight.npy", source.weight)
         for c, (a, b) in enumerate(zip(source.train, source.targets, strict=True)):
             save_rows(folder / f"train_{c}.npy", a)
             save_rows(folder / f"targets_{c}.npy", b)
@@ -56,7 +56,7 @@ def load(folder: Path, *, mmap: bool) -> tuple[Source, NDArray[np.float32], NDAr
                 f"{folder} was written by a newer Unskew (version {meta['version']}).", fix="Update Unskew."
             )
         return (
-            _source(folder, int(meta["n_factors"]), mmap),
+            _source(folder, meta["version"], int(meta["n_factors"]), mmap),
             np.load(folder / "target_loss.npy"),
             np.load(folder / "target_prediction.npy"),
             meta["diagnostics"],
@@ -67,7 +67,7 @@ def load(folder: Path, *, mmap: bool) -> tuple[Source, NDArray[np.float32], NDAr
         ) from error
 
 
-def _source(folder: Path, n_factors: int, mmap: bool) -> Source:
+def _source(folder: Path, version: int, n_factors: int, mmap: bool) -> Source:
     def factor(name: str) -> Rows:
         path = folder / f"{name}.npy"
         scale = folder / f"{name}_scale.npy"
@@ -79,5 +79,5 @@ def _source(folder: Path, n_factors: int, mmap: bool) -> Source:
     return Factors(
         train=[factor(f"train_{c}") for c in range(n_factors)],
         targets=[factor(f"targets_{c}") for c in range(n_factors)],
-        one_minus_p=np.load(folder / "one_minus_p.npy"),
+        weight=np.load(folder / ("one_minus_p.npy" if version == 1 else "weight.npy")),
     )

@@ -1,6 +1,6 @@
 """How well scores predict retraining, ours and `traker`'s: same checkpoints, same random halves, same targets.
 
-    ours      `AttributeParams()` as they are, and over a grid of damping
+    ours      `AttributeParams()` as they are, over a grid of damping, and with Q itself for its square root
     traker    as it comes (2,048 projections, λ = 0) and over a grid of λ, relative to the mean diagonal of ΦᵀΦ: its own
               features and score computer. In float32: its default float16 overflows on a CPU. Its projector there draws
               normal numbers (`BasicProjector`); the CUDA kernel's are signs
@@ -52,6 +52,7 @@ class Setting:
     engine: str
     damping: float | str
     default: bool
+    q_power: float
     predicted: NDArray[np.float64]
     proxies: Proxies | None = None
 
@@ -88,7 +89,9 @@ def compare(truth: Truth, *, n_subsets: int, n_checkpoints: int) -> dict[str, An
     best = settings[max(theirs, key=lambda i: means[i].value)]
     return {
         "rows": [
-            {"engine": s.engine, "damping": s.damping, "default": s.default, **_lds(mean), **_signs(s.proxies)}
+            {"engine": s.engine, "damping": s.damping, "q_power": s.q_power, "default": s.default}
+            | _lds(mean)
+            | _signs(s.proxies)
             for s, mean in zip(settings, means, strict=True)
         ],
         "bar": [
@@ -127,10 +130,15 @@ def _ours(truth: Truth, states: list[State], halves: NDArray[np.float64]) -> Ite
         )
         made.append((first, second))
     train, targets = [a for a, _ in made], [b for _, b in made]
-    for damping in dict.fromkeys((params.damping, "auto", *_GRID)):
-        found = Attribution.from_features(train, targets, damping=damping)
+    for damping, power in (
+        (params.damping, params.q_power),
+        (params.damping, 1.0),
+        *((d, params.q_power) for d in _GRID),
+    ):
+        found = Attribution.from_features(train, targets, damping=damping, q_power=power)
         signs = proxies(found, truth.data.validation.label, basis.label)
-        yield Setting("factored", damping, damping == params.damping, halves @ found.tau(), signs)
+        default = (damping, power) == (params.damping, params.q_power)
+        yield Setting("factored", damping, default, power, halves @ found.tau(), signs)
 
 
 def _trakers(truth: Truth, states: list[State], halves: NDArray[np.float64]) -> Iterator[Setting]:
@@ -138,7 +146,7 @@ def _trakers(truth: Truth, states: list[State], halves: NDArray[np.float64]) -> 
     _featurize(truth, states, folder)
     for damping in (0.0, *_GRID):
         tau = _scores(folder, len(states), damping)
-        yield Setting("traker", damping, damping == 0, halves @ tau)
+        yield Setting("traker", damping, damping == 0, 1.0, halves @ tau)
 
 
 def _featurize(truth: Truth, states: list[State], folder: Path) -> None:

@@ -170,7 +170,8 @@ class AttributeParams(Params):
     projection_dim: int | None = Field(None, ge=1)  # budget of all layers together, instead of one a layer
     projection: Literal["random", "pca"] = "random"  # pca: along what the layers see on the first training examples
     grad_wrt: list[str] | None = None  # patterns of parameter names, such as "fc.*"; None: all that are trained
-    damping: float | Literal["auto"] = 1.0  # λ, times the mean of the diagonal of ΦᵀΦ; auto: chosen per checkpoint
+    damping: float | Literal["auto"] = "auto"  # λ, times the mean of the diagonal of ΦᵀΦ; auto: see `choose_damping`
+    q_power: float = Field(0.5, ge=0, le=1)  # of 1 - p of a training example in its scores; 1: as TRAK has it
     storage: Literal["float32", "float16"] = "float32"  # of features; sums are always float32 and float64
     mixed_precision: bool = False  # forward and backward in bfloat16, for accelerators
     seed: Seed = 0

@@ -39,8 +39,9 @@ def states() -> list[dict[str, torch.Tensor]]:
 
 
 def ours(checkpoints: list[dict[str, torch.Tensor]], damping: float = 1.0) -> Attribution:
-    train, targets = data()
-    return attribute(network(0), checkpoints, train, targets, engine="exact", params=AttributeParams(damping=damping))
+    """By the formula as published."""
+    params = AttributeParams(damping=damping, q_power=1)
+    return attribute(network(0), checkpoints, *data(), engine="exact", params=params)
 
 
 @pytest.mark.filterwarnings("ignore")
