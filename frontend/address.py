@@ -33,8 +33,23 @@ def kept(key: str, value: T) -> T:
     return value
 
 
+def restore_number(key: str) -> None:
+    """Set a number widget from the address when the address changed; what is no number counts as none."""
+    written: dict[str, str] = st.session_state.setdefault(_WRITTEN, {})
+    asked = st.query_params.get(key)
+    if asked is not None and asked != written.get(key):
+        try:
+            st.session_state[key] = float(asked)
+        except ValueError:
+            st.session_state[key] = None
+
+
 def remember(key: str, value: object) -> None:
-    """Write the widget's value into the address."""
+    """Write the widget's value into the address; nothing for None."""
+    if value is None:
+        st.session_state.setdefault(_WRITTEN, {}).pop(key, None)
+        st.query_params.pop(key, None)
+        return
     token = str(value)
     st.session_state.setdefault(_WRITTEN, {})[key] = token
     if st.query_params.get(key) != token:

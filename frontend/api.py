@@ -21,6 +21,7 @@ from unskew.schemas.params import BatteryParams, ImportParams, Params
 
 ACTIVE = (JobStatus.QUEUED, JobStatus.RUNNING)
 COOKIE = "unskew_login"
+DOCS = "/docs"  # of the API, on the same server
 # Never changes under its key; of one person only, because rights differ.
 lasting = st.cache_data(ttl=600, max_entries=200, show_spinner=False, scope="session")
 _READS = "_reads"
@@ -52,6 +53,11 @@ def fresh() -> None:
 def client() -> Client:
     """The client of this browser, with its login's rights; the address comes from whoever started the server."""
     return Client(os.environ.get("UNSKEW_API_URL", "http://127.0.0.1:8501"), token=st.context.cookies.get(COOKIE))
+
+
+@lasting
+def version() -> body.Version:
+    return client().version()
 
 
 @brief
@@ -127,8 +133,17 @@ def delete_view(view_id: int) -> None:
     forget()
 
 
-def check_import(params: ImportParams) -> body.ImportCheck:
-    return client().check_import(params)
+def check_import(params: ImportParams, *, decode: bool) -> body.ImportCheck:
+    return client().check_import(params, decode=decode)
+
+
+def upload(name: str, content: bytes) -> body.Upload:
+    return client().upload(name, content)
+
+
+@brief
+def faults(slug: str) -> body.Faults:
+    return client().faults(slug)
 
 
 def start_import(params: ImportParams) -> body.Job:
@@ -325,6 +340,11 @@ def score_set(score_set_id: int) -> body.ScoreSet:
 @lasting
 def preview(score_set_id: int, *, k: int, part: str, limit: int) -> body.PrunePreview:
     return client().preview(score_set_id, k=k, part=part, limit=limit)
+
+
+@lasting
+def negative_mass(score_set_id: int) -> body.NegativeMass:
+    return client().negative_mass(score_set_id)
 
 
 @lasting

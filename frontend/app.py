@@ -10,6 +10,7 @@ import streamlit as st
 from frontend import api, pages
 from frontend.components import shell
 from frontend.components.inspector import inspector
+from frontend.components.keys import foot, keys_asked_for
 from frontend.components.messages import show_error
 from frontend.components.tile_events import tile_events
 from frontend.views import admin, compare, data, discover, jobs, label, models, projects, prune, reports
@@ -49,9 +50,11 @@ def main() -> None:
         project = st.session_state.get("chosen_project")
         if path != "jobs":
             shell.running_line(project.slug if project else None)
+        tile_events()  # before the page: its galleries answer clicks as soon as they are seen
         current.run()
-        tile_events()
         inspector(project)
+        keys_asked_for()
+        foot()
     except UnskewError as error:
         show_error(error)
     except Exception:

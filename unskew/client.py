@@ -115,12 +115,21 @@ class Client:
     def project(self, slug: str) -> api.ProjectDetail:
         return self._one(api.ProjectDetail, "GET", f"/projects/{slug}")
 
-    def check_import(self, params: ImportParams) -> api.ImportCheck:
-        """What an import would find; registers nothing."""
-        return self._one(api.ImportCheck, "POST", "/projects/check", json=_dump(params))
+    def check_import(self, params: ImportParams, *, decode: bool = False) -> api.ImportCheck:
+        """What an import would find; registers nothing. `decode`: read every image too, which takes as long."""
+        return self._one(api.ImportCheck, "POST", "/projects/check", json=_dump(params), query={"decode": decode})
+
+    def upload(self, name: str, content: bytes) -> api.Upload:
+        """Send a table, an .npz or a zip of images; its `source` goes into `ImportParams`."""
+        response = self._request("POST", "/projects/uploads", content=content, query={"name": name})
+        return _read(TypeAdapter(api.Upload), response.content)
 
     def import_project(self, params: ImportParams) -> api.Job:
         return self._one(api.Job, "POST", "/projects", json=_dump(params))
+
+    def faults(self, slug: str) -> api.Faults:
+        """Examples that repeat another, and files that are gone since the import."""
+        return self._one(api.Faults, "GET", f"/projects/{slug}/faults")
 
     def delete_project(self, slug: str) -> None:
         self._request("DELETE", f"/projects/{slug}")
@@ -376,6 +385,10 @@ class Client:
         """What dropping the k lowest takes from each class, and some of the examples, by rising T."""
         query = {"k": k, "part": part, "limit": limit}
         return self._one(api.PrunePreview, "GET", f"/score-sets/{score_set_id}/preview", query=query)
+
+    def negative_mass(self, score_set_id: int) -> api.NegativeMass:
+        """How much of the negative alignment the lowest rows hold."""
+        return self._one(api.NegativeMass, "GET", f"/score-sets/{score_set_id}/negative-mass")
 
     def subpopulations(self, score_set_id: int, *, samples: int = 0, seed: int = 0) -> list[api.Subpopulation]:
         """Mean T of every class × attribute value, the most harmful first."""

@@ -67,7 +67,7 @@ def create_app(
     """
     mounted = None
     if ui:
-        from backend.api.ui import dashboard
+        from backend.api.ui import dashboard, first_page
 
         mounted = dashboard()
     app = FastAPIOffline(
@@ -95,6 +95,7 @@ def create_app(
     app.include_router(probes.router)
     app.add_api_route("/api/{rest:path}", _no_such_route, methods=_METHODS, include_in_schema=False)
     if mounted is not None:
+        app.add_api_route("/projects", first_page, include_in_schema=False)
         app.mount("/", mounted)
     app.openapi = _with_problem(app.openapi)  # type: ignore[method-assign]
     return app

@@ -9,18 +9,19 @@ from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
 from backend.services import downloads, examples, search, subpopulations
+from backend.services.composition import balancing_would_drop, composition
 from backend.store import artifacts, groups, pages, prunes, scores, tables
 from backend.store import projects as project_store
 from backend.store.db import Store
 from unskew.errors import ConflictError, SettingsError
-from unskew.groups import attribute_values, from_attribute
-from unskew.pruning import balancing_drops
+from unskew.pruning import negative_share
 from unskew.schemas import api
 from unskew.schemas.enums import Method, PreviewPart, PruneRule, Split, WeightRule
 
 FEW = 20  # examples of a group below which its weight says little
 MUCH = 0.4  # of a class: more than this is worth a second look
 REMOVED = "removed.npy"
+MASS_POINTS = 101
 
 
 def list_score_sets(store: Store, slug: str) -> list[api.ScoreSet]:
@@ -61,7 +62,7 @@ def _score_set(store: Store, session: Session, project: tables.Project, row: tab
         curve=search.curve(store, session, project, row),
         n_train=len(label),
         n_by_class=_by_class(label, project),
-        balancing_would_drop=_balancing(store, project, group_set, label),
+        balancing_would_drop=balancing_would_drop(store, project, group_set, label),
         stale=stale,
         warnings=_warnings(store, project, row, weights, group_set, label),
         created_at=row.created_at,
@@ -71,21 +72,6 @@ def _score_set(store: Store, session: Session, project: tables.Project, row: tab
 def _by_class(label: NDArray[np.int64], project: tables.Project) -> list[int]:
     found: list[int] = np.bincount(label, minlength=len(project.class_names)).tolist()
     return found
-
-
-def _balancing(
-    store: Store, project: tables.Project, group_set: tables.GroupSet, label: NDArray[np.int64]
-) -> int | None:
-    """Rows that subsampling to equal groups would drop: by the set's attribute, else by the first that is known."""
-    for attribute in [group_set.attribute, *project.attributes]:
-        if attribute is None:
-            continue
-        values = examples.attribute(store, project, Split.TRAIN, attribute)
-        if any(values):
-            known = attribute_values(values)
-            found = from_attribute(values, label, class_names=project.class_names, known_values=known)
-            return balancing_drops(found.counts, len(label))
-    return None
 
 
 def _warnings(
@@ -140,8 +126,21 @@ def preview(
             k=k,
             removed_by_class=gone.tolist(),
             kept_by_class=(np.bincount(label, minlength=len(project.class_names)) - gone).tolist(),
+            composition=composition(
+                store, project, groups.get(session, row.group_set_id), label, np.asarray(order[:k], dtype=np.int64)
+            ),
             items=examples.at(store, session, project, Split.TRAIN, some, np.asarray(alignment[some])),
         )
+
+
+def negative_mass(store: Store, score_set_id: int) -> api.NegativeMass:
+    """How much of the negative alignment the k lowest rows hold, for a hundred k up to the star."""
+    with store.read() as session:
+        row, _ = _find(session, score_set_id)
+    order, alignment = _array(store, row, "order.npy"), np.asarray(_array(store, row, "alignment.npy"))
+    ks = np.unique(np.linspace(0, row.star, MASS_POINTS).round().astype(np.int64))
+    share = negative_share(alignment[order[: row.star]], ks)
+    return api.NegativeMass(k=ks.tolist(), share=share.tolist())
 
 
 def _slice(part: PreviewPart, k: int, star: int, limit: int, n: int) -> slice:

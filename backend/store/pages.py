@@ -91,6 +91,30 @@ def files(session: Session, project_id: int) -> list[tuple[str, str]]:
     return [(digest, path) for digest, path in session.execute(query)]
 
 
+@dataclass(frozen=True)
+class Repeats:
+    """Examples with the same content: their ids, and the splits that they lie in."""
+
+    ids: list[int]
+    splits: set[str]
+
+
+def repeats(session: Session, project_id: int) -> list[Repeats]:
+    """Every content that more than one example has."""
+    example = tables.Example
+    mine = example.project_id == project_id
+    several = select(example.content_hash).where(mine).group_by(example.content_hash).having(func.count() > 1)
+    query = select(example.content_hash, example.id, example.split)
+    found: dict[str, Repeats] = {}
+    for digest, number, split in session.execute(
+        query.where(mine, example.content_hash.in_(several)).order_by(example.id)
+    ):
+        group = found.setdefault(digest, Repeats([], set()))
+        group.ids.append(number)
+        group.splits.add(split)
+    return list(found.values())
+
+
 def class_counts(session: Session, project_id: int | None = None) -> list[tuple[int, str, int, int]]:
     """(project_id, split, label, n); of every project when none is named."""
     example = tables.Example

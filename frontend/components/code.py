@@ -8,6 +8,7 @@ from typing import Any
 import streamlit as st
 from pydantic import BaseModel
 
+from frontend import api
 from frontend.address import origin
 from unskew.client import PREFIX
 
@@ -26,23 +27,29 @@ def code(python: str, method: str, path: str, *, key: str, body: BaseModel | dic
 
 
 def python_text(expression: str) -> str:
-    head = "from unskew.client import Client\nfrom unskew.schemas import api\n\n"
-    return f'{head}client = Client("{origin()}")\n{expression}'
+    modules = [name for name in ("api", "params") if f"{name}." in expression.replace("client.", "")]
+    head = ["import os", ""] if api.me().login else []
+    head += ["from unskew.client import Client"]
+    head += [f"from unskew.schemas import {', '.join(modules)}"] if modules else []
+    token = ', token=os.environ["UNSKEW_TOKEN"]' if api.me().login else ""
+    return "\n".join([*head, "", f'client = Client("{origin()}"{token})', expression])
 
 
 def curl_text(method: str, path: str, body: BaseModel | dict[str, Any] | None = None) -> str:
-    """One command for a shell; quotes inside the body are safe there."""
+    """One command for a shell; quotes inside the body are safe there. Where people log in it takes their token."""
+    login = ' -H "Authorization: Bearer $UNSKEW_TOKEN"' if api.me().login else ""
     url = f"{origin()}{PREFIX}{path}"
     if method == "GET":
-        return f"curl '{url}'"
+        return f"curl{login} '{url}'"
     if body is None:
-        return f"curl -X {method} '{url}'"
+        return f"curl{login} -X {method} '{url}'"
     values = body.model_dump(mode="json", exclude_unset=True) if isinstance(body, BaseModel) else body
     text = json.dumps(values, ensure_ascii=False).replace("'", "'\\''")
-    return f"curl -X {method} '{url}' -H 'Content-Type: application/json' -d '{text}'"
+    return f"curl{login} -X {method} '{url}' -H 'Content-Type: application/json' -d '{text}'"
 
 
 def as_python(body: BaseModel) -> str:
     """The body as its constructor call, set fields only: `api.DirectionPatch(sign=-1)`."""
     values = body.model_dump(mode="json", exclude_unset=True)
-    return f"api.{type(body).__name__}({', '.join(f'{name}={value!r}' for name, value in values.items())})"
+    module = type(body).__module__.rsplit(".", 1)[-1]
+    return f"{module}.{type(body).__name__}({', '.join(f'{name}={value!r}' for name, value in values.items())})"

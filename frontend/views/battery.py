@@ -6,10 +6,11 @@ import streamlit as st
 
 from frontend import api, pages
 from frontend.components import actions
+from frontend.components.rights import needs
 from unskew.charts import format as fmt
 from unskew.charts.theme import method_name
 from unskew.schemas.api import BatteryPlan, ProjectDetail
-from unskew.schemas.enums import JobKind, Method
+from unskew.schemas.enums import JobKind, Method, Role
 from unskew.schemas.methods import RECIPES
 from unskew.schemas.params import BatteryParams
 
@@ -50,7 +51,11 @@ def _form(project: ProjectDetail) -> None:
     plan = api.battery_plan(project.slug, params)
     with st.container(horizontal=True, vertical_alignment="center"):
         clicked = st.button(
-            "Run battery", key="b_go", type="primary", icon=":material/play_arrow:", disabled=not methods
+            "Run battery",
+            key="b_go",
+            type="primary",
+            icon=":material/play_arrow:",
+            **needs(Role.EDITOR, disabled=not methods),
         )
         st.caption(_words(plan), width="content")
     left_out = [f"{method_name(m)} {why}" for m, why in offered.left_out.items()]

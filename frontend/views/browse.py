@@ -10,16 +10,18 @@ import streamlit as st
 from frontend import address, api
 from frontend.components.code import as_python, code
 from frontend.components.messages import attempt
+from frontend.components.rights import needs
 from frontend.components.shell import require_project
 from frontend.components.strip import strip
+from frontend.components.tables import SPLITS
 from unskew.charts import directions as charts
 from unskew.charts import format as fmt
 from unskew.schemas.api import ExampleFilter, ProjectDetail, SavedView, ViewCreate
-from unskew.schemas.enums import Split
+from unskew.schemas.enums import Role, Split
 
-SPLITS = [Split.TRAIN, Split.VALIDATION, Split.TEST]
 PAGE = 96
 ANY = "any"
+TILES = {"small": 60, "medium": 84, "large": 128, "huge": 220}  # least width in px
 VOTES = {ANY: None, "right": True, "wrong": False}
 
 
@@ -33,11 +35,13 @@ class Query:
     direction: int | None
     score_set: int | None
     descending: bool
+    low: float | None = None  # of what the page is sorted by
+    high: float | None = None
 
     def arguments(self) -> dict[str, Any]:
         """Keyword arguments of `Client.examples`, without those at rest."""
         given = {"split": self.split, "view": self.view, "direction": self.direction, "score_set": self.score_set}
-        given |= {"descending": self.descending or None} | self.rule.model_dump()
+        given |= {"descending": self.descending or None, "low": self.low, "high": self.high} | self.rule.model_dump()
         return {name: value for name, value in given.items() if value is not None}
 
 
@@ -59,6 +63,7 @@ def browse() -> None:
         st.caption(words if found.items else "none", width="content")
         if pages > 1:
             st.pagination(pages, key="b_page")
+        tile = _tile_size()
         _save(project, query, found.total)
         shown = ", ".join(f"{name}={value!r}" for name, value in arguments.items() if name != "split")
         call = f'client.examples("{project.slug}", split="{query.split}"{", " if shown else ""}{shown}, limit={PAGE})'
@@ -69,7 +74,7 @@ def browse() -> None:
         project=project.slug,
         class_names=project.class_names,
         image_size=project.image_size,
-        tile=84,
+        tile=tile,
         show_value=query.direction is not None or query.score_set is not None,
     )
     st.caption("✓ and ✗: whether most attributed checkpoints are right. Click a tile to look closer.")
@@ -95,8 +100,28 @@ def _controls(project: ProjectDetail) -> Query:
             votes = st.segmented_control("Models are", list(VOTES), key="b_vote", required=True) or ANY
             address.remember("b_vote", votes)
         direction, score_set, descending = _order(project, split)
+        low, high = (None, None) if direction is None and score_set is None else _range()
     rule = ExampleFilter(label=label, attribute=attribute, value=value, correct=VOTES[votes])
-    return Query(split, rule, view.id if view else None, direction, score_set, descending)
+    return Query(split, rule, view.id if view else None, direction, score_set, descending, low, high)
+
+
+def _range() -> tuple[float | None, float | None]:
+    """Bounds of what the page is sorted by; empty: none."""
+    found = []
+    for key, title in (("b_low", "From"), ("b_high", "To")):
+        address.restore_number(key)
+        found.append(st.number_input(title, value=None, key=key, format="%g", width=110, placeholder="any"))
+        address.remember(key, found[-1])
+    return found[0], found[1]
+
+
+def _tile_size() -> int:
+    address.restore("b_tile", list(TILES), "medium")
+    chosen = st.segmented_control(
+        "Tile size", list(TILES), key="b_tile", required=True, label_visibility="collapsed", persist_state="session"
+    )
+    address.remember("b_tile", chosen)
+    return TILES[chosen or "medium"]
 
 
 def _choice(title: str, key: str, options: list[Any], name: Any) -> Any:
@@ -113,7 +138,9 @@ def _view(views: dict[int, SavedView]) -> SavedView | None:
         return None
     chosen = _choice("View", "view", list(views), lambda i: f"{views[i].name} ({fmt.count(views[i].n)})")
     view = views.get(chosen)
-    if view is not None and st.button("Delete view", key="view_delete", icon=":material/delete:", type="tertiary"):
+    if view is not None and st.button(
+        "Delete view", key="view_delete", icon=":material/delete:", type="tertiary", **needs(Role.LABELER)
+    ):
         if attempt(lambda: api.delete_view(view.id), done=f"View “{view.name}” deleted"):
             st.rerun()
     return view
@@ -143,7 +170,7 @@ def _save(project: ProjectDetail, query: Query, total: int) -> None:
     """Filters become a view: the rule is kept, not the rows."""
     if query.view is not None or query.rule == ExampleFilter():
         return
-    with st.popover("Save filters as view", icon=":material/bookmark_add:", key="b_view_box"):
+    with st.popover("Save filters as view", icon=":material/bookmark_add:", key="b_view_box", **needs(Role.LABELER)):
         name = st.text_input("Name", key="b_view_name", max_chars=100, placeholder=fmt.plural(total, "example"))
         body = ViewCreate(name=name.strip() or "view", split=query.split, rule=query.rule)
         if st.button("Save view", key="b_view_save", type="primary") and attempt(

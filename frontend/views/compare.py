@@ -11,6 +11,7 @@ import streamlit as st
 from frontend import address, api, pages
 from frontend.components.code import code
 from frontend.components.messages import attempt, empty, shown
+from frontend.components.rights import needs
 from frontend.components.shell import require_project
 from frontend.components.show import show
 from frontend.components.strip import strip
@@ -19,7 +20,7 @@ from unskew.charts.compare import by_labels, confusion, dumbbell, label, league,
 from unskew.charts.removal import removal_curve
 from unskew.charts.theme import method_name
 from unskew.schemas.api import Comparison, MethodResult, ProjectDetail, Run
-from unskew.schemas.enums import Method, Split
+from unskew.schemas.enums import Method, Role, Split
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ def _choose(project: ProjectDetail, groupings: list[Grouping]) -> tuple[Grouping
 
 
 def _reveal(project: ProjectDetail) -> None:
-    with st.popover("Reveal test", icon=":material/visibility:", key="reveal_box"):
+    with st.popover("Reveal test", icon=":material/visibility:", key="reveal_box", **needs(Role.EDITOR)):
         st.markdown(
             "Everything should be chosen by now: whatever is chosen after looking is chosen on test. "
             "That you looked, and when, is written down for good and stands in every report."

@@ -13,13 +13,14 @@ from frontend import address, api, pages
 from frontend.components import actions
 from frontend.components.code import as_python, code
 from frontend.components.messages import attempt, empty, shown
+from frontend.components.rights import needs
 from frontend.components.shell import require_project
 from frontend.components.strip import strip_html
 from frontend.views.discover_influence import influence
 from frontend.views.discover_scatter import figures, scatter, told_apart
 from unskew.charts import format as fmt
 from unskew.schemas.api import Direction, DirectionDetail, DirectionPatch, GroupSetCreate, ProjectDetail, Strip
-from unskew.schemas.enums import DataKind, DirectionState, JobKind, Verdict
+from unskew.schemas.enums import DataKind, DirectionState, JobKind, Role, Verdict
 from unskew.schemas.params import DiscoverParams
 
 PER_STRIP = 24
@@ -41,6 +42,7 @@ def page() -> None:
     chosen = _choose(project, found)
     detail = api.direction(chosen.id)
     _evidence_line(detail)
+    _sign(detail)
     with shown():
         _strips(project, detail)
     _toolbar(project, detail, found)
@@ -60,7 +62,7 @@ def _nothing_yet(project: ProjectDetail) -> None:
         "No directions yet",
         "Take error-guided and principal directions of each class's block of the attribution. Seconds.",
     )
-    if st.button("Find directions", key="d_find", type="primary", icon=":material/explore:"):
+    if st.button("Find directions", key="d_find", type="primary", icon=":material/explore:", **needs(Role.EDITOR)):
         actions.start(project.slug, JobKind.DISCOVER, DiscoverParams())
 
 
@@ -126,6 +128,15 @@ def _evidence_line(detail: DirectionDetail) -> None:
         st.markdown(detail.evidence.sentence, width="stretch")
     if detail.note:
         st.caption(f"Note: {detail.note}")
+
+
+def _sign(detail: DirectionDetail) -> None:
+    """The sign stands in the address; a link from before somebody swapped the ends says so."""
+    asked, first = st.query_params.get("sign"), "_sign_seen" not in st.session_state
+    st.session_state["_sign_seen"] = True
+    if first and asked in ("1", "-1") and int(asked) != detail.sign:
+        st.info("The two ends were swapped since this link was made: its + end is now the − end.")
+    address.remember("sign", detail.sign)
 
 
 def _strips(project: ProjectDetail, detail: DirectionDetail) -> None:
@@ -199,18 +210,30 @@ def _toolbar(project: ProjectDetail, detail: DirectionDetail, found: list[Direct
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="direction_tools"):
         _step_button("Previous", detail.previous_id, found, shortcut="Left", icon=":material/chevron_left:")
         _step_button("Next", detail.next_id, found, shortcut="Right", icon=":material/chevron_right:")
-        with st.popover(detail.name or "Name it", icon=":material/edit:", key=f"name_box_{detail.id}"):
+        with st.popover(
+            detail.name or "Name it", icon=":material/edit:", key=f"name_box_{detail.id}", **needs(Role.EDITOR)
+        ):
             _name_form(detail)
-        if st.button("Flip sign", key="flip", icon=":material/swap_horiz:", help="Swap the − and the + end."):
+        if st.button(
+            "Flip sign",
+            key="flip",
+            icon=":material/swap_horiz:",
+            **needs(Role.EDITOR, help="Swap the − and the + end."),
+        ):
             _patch(detail, DirectionPatch(sign=-1 if detail.sign == 1 else 1), "Ends swapped")
         if detail.state == DirectionState.DISCARDED:
-            if st.button("Take back", key="restore", icon=":material/undo:"):
+            if st.button("Take back", key="restore", icon=":material/undo:", **needs(Role.EDITOR)):
                 _patch(detail, DirectionPatch(state=DirectionState.OPEN), "Taken back")
         elif st.button(
-            "Discard", key="discard", icon=":material/block:", help="The ends share nothing that you can name."
+            "Discard",
+            key="discard",
+            icon=":material/block:",
+            **needs(Role.EDITOR, help="The ends share nothing that you can name."),
         ):
             _patch(detail, DirectionPatch(state=DirectionState.DISCARDED), "Discarded")
-        with st.popover("Make group set", icon=":material/group_add:", type="primary", key="group_set_box"):
+        with st.popover(
+            "Make group set", icon=":material/group_add:", type="primary", key="group_set_box", **needs(Role.EDITOR)
+        ):
             _group_set_form(project, found, detail)
         flip = DirectionPatch(sign=-1 if detail.sign == 1 else 1)
         python = f"client.update_direction({detail.id}, {as_python(flip)})"

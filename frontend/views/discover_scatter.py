@@ -10,6 +10,7 @@ import streamlit as st
 from frontend import address, api, pages
 from frontend.components.code import as_python, code
 from frontend.components.messages import attempt, shown
+from frontend.components.rights import needs
 from frontend.components.show import show
 from frontend.components.strip import strip
 from unskew.charts import directions as charts
@@ -23,6 +24,7 @@ from unskew.schemas.api import (
     ProjectDetail,
     ViewCreate,
 )
+from unskew.schemas.enums import Role
 
 SHOWN = 60
 
@@ -111,11 +113,16 @@ def _selection(project: ProjectDetail, detail: DirectionDetail, picked: list[int
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         name = st.text_input("Name", f"{detail.label_name} selection", key="view_name", max_chars=100, width=200)
         body = ViewCreate(name=name.strip() or "selection", example_ids=picked)
-        if st.button("Save as view", key="view_save", type="primary", icon=":material/bookmark_add:") and attempt(
-            lambda: api.create_view(project.slug, body), done=f"View “{body.name}” saved"
-        ):
+        if st.button(
+            "Save as view", key="view_save", type="primary", icon=":material/bookmark_add:", **needs(Role.LABELER)
+        ) and attempt(lambda: api.create_view(project.slug, body), done=f"View “{body.name}” saved"):
             st.rerun()
-        if st.button("Make groups", key="view_groups", icon=":material/group_add:", help="Inside and outside."):
+        if st.button(
+            "Make groups",
+            key="view_groups",
+            icon=":material/group_add:",
+            **needs(Role.EDITOR, help="Inside and outside."),
+        ):
             _as_groups(project, body)
         _label_box(project, detail, picked)
         code(
@@ -152,7 +159,7 @@ def _label_box(project: ProjectDetail, detail: DirectionDetail, picked: list[int
     sets = [s for s in api.group_sets(project.slug) if any(g.label == detail.label for g in s.groups)]
     if not sets:
         return
-    with st.popover("Label all", icon=":material/label:", key="label_all_box"):
+    with st.popover("Label all", icon=":material/label:", key="label_all_box", **needs(Role.LABELER)):
         chosen: GroupSet = st.selectbox("Group set", sets, key="label_all_set", format_func=lambda s: s.name)
         groups = [g for g in chosen.groups if g.label == detail.label]
         group = st.selectbox("Group", groups, key="label_all_group", format_func=lambda g: g.name)

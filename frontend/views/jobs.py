@@ -11,6 +11,7 @@ from frontend import api, pages
 from frontend.components import actions
 from frontend.components.code import code
 from frontend.components.messages import attempt, empty, show_problem, shown
+from frontend.components.rights import needs
 from frontend.components.shell import KIND_NAMES, pending_toast, progress_text, share_done
 from frontend.components.show import show
 from frontend.views.battery import battery
@@ -19,7 +20,7 @@ from unskew.charts import format as fmt
 from unskew.charts.theme import method_name
 from unskew.charts.training import curves
 from unskew.schemas.api import Job, ProjectDetail, PruneSet
-from unskew.schemas.enums import JobKind, JobStatus, Method
+from unskew.schemas.enums import JobKind, JobStatus, Method, Role
 from unskew.schemas.methods import RECIPES
 from unskew.schemas.params import RetrainParams
 
@@ -93,7 +94,8 @@ def _retrain_form(project: ProjectDetail, prune_sets: list[PruneSet]) -> None:
     times = [r.seconds for r in api.runs(project.slug) if r.seconds > 0]
     cost = f", about {fmt.seconds(n * sum(times) / len(times))}" if times else ""
     with st.container(horizontal=True, vertical_alignment="center"):
-        clicked = st.button("Retrain", key="r_go", type="primary", icon=":material/play_arrow:", disabled=not methods)
+        may = needs(Role.EDITOR, disabled=not methods)
+        clicked = st.button("Retrain", key="r_go", type="primary", icon=":material/play_arrow:", **may)
         words = f"{len(methods)} × {len(seeds)} = {fmt.plural(n, 'training')}{cost}; finished ones are not repeated."
         st.caption(words, width="content")
     if clicked:
@@ -170,10 +172,22 @@ def _row(job: Job, *, opened: bool) -> None:
             st.caption(f"{project}{fmt.ago(job.created_at)}{_took(job)}", width="stretch")
             if job.status in api.ACTIVE:
                 st.button(
-                    "Cancel", key=f"cancel_{job.id}", icon=":material/stop_circle:", on_click=_cancel, args=(job.id,)
+                    "Cancel",
+                    key=f"cancel_{job.id}",
+                    icon=":material/stop_circle:",
+                    on_click=_cancel,
+                    args=(job.id,),
+                    **needs(Role.EDITOR),
                 )
             elif job.status in (JobStatus.CANCELLED, JobStatus.FAILED):
-                st.button("Resume", key=f"resume_{job.id}", icon=":material/resume:", on_click=_resume, args=(job.id,))
+                st.button(
+                    "Resume",
+                    key=f"resume_{job.id}",
+                    icon=":material/resume:",
+                    on_click=_resume,
+                    args=(job.id,),
+                    **needs(Role.EDITOR),
+                )
             if not opened:
                 st.button("Details", key=f"details_{job.id}", type="tertiary", on_click=_open, args=(job.id,))
         if job.status in api.ACTIVE:
@@ -212,7 +226,7 @@ def _details(job: Job) -> None:
             )
             show(curves(series, metric=metric or metrics[0]), key=f"curves_{job.id}")
         else:
-            st.caption("No curves: this job trains nothing.")
+            st.caption("No curves: nothing was trained.")
     with right:
         _log(job)
         with st.expander("Parameters", type="compact", key=f"params_{job.id}", icon=":material/data_object:"):
@@ -225,7 +239,7 @@ def _clone(job: Job) -> None:
     if job.project is None or job.kind == JobKind.IMPORT:
         return
     slug = job.project
-    with st.popover("Clone", icon=":material/content_copy:", key=f"clone_{job.id}"):
+    with st.popover("Clone", icon=":material/content_copy:", key=f"clone_{job.id}", **needs(Role.EDITOR)):
         text = st.text_area("Parameters (JSON)", json.dumps(job.params, indent=1), key=f"clone_{job.id}_p", height=260)
         if st.button("Start the clone", key=f"clone_{job.id}_go", type="primary"):
             try:

@@ -13,6 +13,7 @@ from frontend.components.code import code
 from frontend.components.example import API
 from frontend.components.label_grid import GridGroup, label_grid
 from frontend.components.messages import attempt, empty
+from frontend.components.rights import needs, refusal
 from frontend.components.shell import require_project
 from frontend.components.strip import SMALL
 from frontend.views.label_people import people
@@ -21,7 +22,7 @@ from frontend.views.label_sets import new_set, rename
 from unskew.charts import format as fmt
 from unskew.charts.theme import group_colour
 from unskew.schemas.api import Group, GroupSet, GroupSetPatch, ProjectDetail
-from unskew.schemas.enums import LabelOrder, Split
+from unskew.schemas.enums import LabelOrder, Role, Split
 
 ORDERS = {
     LabelOrder.EXTREMES: "extremes first",
@@ -75,6 +76,9 @@ def page() -> None:
         st.info("This group set has no groups in this class.")
         return
     _guidelines(task.group_set)
+    locked = refusal(Role.LABELER)
+    if locked:
+        st.info(f"You may look, not label. {locked}", icon=":material/lock:")
     if st.session_state.get("l_plain"):
         plain(project, task.group_set.id, task.query(), groups, task.annotator, blind=task.blind)
     else:
@@ -89,6 +93,7 @@ def page() -> None:
             blind=task.blind,
             annotator=task.annotator,
             adjudicates=task.adjudicates,
+            locked=bool(locked),
             on_progress=api.forget,
         )
     _enough(project, task.group_set)
@@ -129,9 +134,9 @@ def _choose(project: ProjectDetail, sets: list[GroupSet]) -> Task:
         )
         address.remember("class", label)
         order, view = _queue(project)
-        with st.popover("Rename", icon=":material/edit:", key="rename_box"):
+        with st.popover("Rename", icon=":material/edit:", key="rename_box", **needs(Role.EDITOR)):
             rename(project, chosen)
-        with st.popover("New set", icon=":material/add:", key="new_set_box"):
+        with st.popover("New set", icon=":material/add:", key="new_set_box", **needs(Role.EDITOR)):
             new_set(project, "new")
     only_open, annotator, alone, blind = _ways()
     return Task(chosen, label if label is not None else labels[0], order, view, only_open, annotator, alone, blind)
@@ -201,7 +206,7 @@ def _guidelines(chosen: GroupSet) -> None:
     with st.expander("Guidelines", key="l_guide", icon=icon, type="compact", expanded=bool(chosen.guidelines)):
         if chosen.guidelines:
             st.markdown(chosen.guidelines)
-        with st.popover("Edit", key="l_guide_box", type="tertiary", icon=":material/edit:"):
+        with st.popover("Edit", key="l_guide_box", type="tertiary", icon=":material/edit:", **needs(Role.EDITOR)):
             text = st.text_area("How to decide (Markdown)", chosen.guidelines, key=f"l_guide_{chosen.id}", height=180)
             patch = GroupSetPatch(guidelines=text)
             if st.button("Save guidelines", key="l_guide_save", type="primary") and attempt(

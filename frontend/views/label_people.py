@@ -9,10 +9,12 @@ from frontend import api
 from frontend.components.code import code
 from frontend.components.example import API
 from frontend.components.messages import attempt, shown
+from frontend.components.rights import needs
 from frontend.components.show import show
 from unskew.charts import format as fmt
 from unskew.charts.labels import kappa_matrix
 from unskew.schemas.api import Agreement, GroupSet, ProjectDetail
+from unskew.schemas.enums import Role
 
 HISTORY = 100
 
@@ -113,7 +115,9 @@ def _files(chosen: GroupSet, annotator: str) -> None:
     st.caption(
         f"{fmt.count(found.n_rows)} rows, {fmt.plural(found.n_labels, 'label')} by hand; nothing is written yet."
     )
-    if st.button("Import labels", key="l_import", type="primary", disabled=not found.n_labels) and attempt(
+    if st.button(
+        "Import labels", key="l_import", type="primary", **needs(Role.LABELER, disabled=not found.n_labels)
+    ) and attempt(
         lambda: api.import_labels(chosen.id, content, format=format, annotator=annotator),
         done=f"{fmt.plural(found.n_labels, 'label')} imported",
     ):

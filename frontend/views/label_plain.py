@@ -10,7 +10,9 @@ import streamlit as st
 from frontend import api
 from frontend.components.inspector import large
 from frontend.components.messages import attempt
+from frontend.components.rights import needs
 from unskew.schemas.api import Group, LabelItem, LabelWrite, ProjectDetail
+from unskew.schemas.enums import Role
 
 
 def plain(
@@ -35,12 +37,13 @@ def plain(
     left, right = st.columns([1, 2])
     with left:
         st.html(large(project, item.example, 256))
+    may = needs(Role.LABELER)
     with right:
         _state(item, groups, blind=blind)
         for group in groups:
-            if st.button(group.name, key=f"plain_{group.index}", shortcut=str(group.index + 1)):
+            if st.button(group.name, key=f"plain_{group.index}", shortcut=str(group.index + 1), **may):
                 _write(group_set_id, item, group.index, annotator, queue.next)
-        if st.button("Unsure", key="plain_unsure", shortcut="0"):
+        if st.button("Unsure", key="plain_unsure", shortcut="0", **may):
             _write(group_set_id, item, None, annotator, queue.next)
         with st.container(horizontal=True):
             if st.button("Back", key="plain_back", shortcut="Left", disabled=len(state["cursors"]) < 2):
@@ -49,7 +52,7 @@ def plain(
             if st.button("Skip", key="plain_skip", shortcut="Right", disabled=queue.next is None):
                 state["cursors"].append(queue.next)
                 st.rerun()
-            if st.button("Undo", key="plain_undo", shortcut="Backspace") and attempt(
+            if st.button("Undo", key="plain_undo", shortcut="Backspace", **may) and attempt(
                 lambda: api.undo_label(group_set_id, annotator), done="Undone"
             ):
                 if len(state["cursors"]) > 1:

@@ -6,7 +6,9 @@ import streamlit as st
 
 from frontend import api, pages
 from frontend.components.messages import attempt, shown
+from frontend.components.rights import needs
 from unskew.schemas.api import GroupSet, GroupSetCreate, GroupSetPatch, ProjectDetail
+from unskew.schemas.enums import Role
 
 
 def rename(project: ProjectDetail, chosen: GroupSet) -> None:
@@ -18,7 +20,7 @@ def rename(project: ProjectDetail, chosen: GroupSet) -> None:
             keys = [f"rename_{chosen.id}_{g.id}" for g in here]
             titles = [f"{class_name}, key {g.index + 1}" for g in here]
             names.append([st.text_input(t, g.name, key=k) for t, g, k in zip(titles, here, keys, strict=True)])
-        submitted = st.form_submit_button("Save", key=f"rename_{chosen.id}_save", type="primary")
+        submitted = st.form_submit_button("Save", key=f"rename_{chosen.id}_save", type="primary", **needs(Role.EDITOR))
     if submitted:
         patch = GroupSetPatch(name=name.strip() or chosen.name, group_names=names)
         if attempt(lambda: api.update_group_set(chosen.id, patch), done="Renamed"):
@@ -36,7 +38,7 @@ def new_set(project: ProjectDetail, prefix: str) -> None:
             key=f"{prefix}_groups",
             help="Only when you begin from scratch; separate with commas.",
         )
-        submitted = st.form_submit_button("Make group set", key=f"{prefix}_make", type="primary")
+        submitted = st.form_submit_button("Make group set", key=f"{prefix}_make", type="primary", **needs(Role.EDITOR))
     if submitted:
         attribute = source.removeprefix("From attribute ") if source != sources[0] else None
         body = GroupSetCreate(

@@ -11,12 +11,13 @@ from pydantic import ValidationError
 from frontend import api, pages
 from frontend.components import actions
 from frontend.components.messages import empty, shown
+from frontend.components.rights import needs
 from frontend.components.shell import require_project
 from frontend.components.show import show
 from unskew.charts import format as fmt
 from unskew.charts import training
 from unskew.schemas.api import Attribution, Interval, Lds, ProjectDetail, Run
-from unskew.schemas.enums import DataKind, Engine, JobKind, Method
+from unskew.schemas.enums import DataKind, Engine, JobKind, Method, Role
 from unskew.schemas.params import (
     REFERENCE_MODELS,
     AttributeParams,
@@ -89,10 +90,16 @@ def _train_form(project: ProjectDetail) -> None:
         epochs = columns[1].number_input("Epochs", 1, 10_000, defaults.epochs, key="t_epochs")
         batch = columns[2].number_input("Batch size", 1, 65_536, defaults.batch_size, key="t_batch")
         rate = columns[3].number_input("Learning rate", 0.0, 10.0, defaults.learning_rate, format="%.5f", key="t_rate")
-        submitted = st.form_submit_button("Train", key="t_go", type="primary", icon=":material/play_arrow:")
-    if submitted and (spec := _spec(*model)) is not None:
-        train = TrainParams(epochs=int(epochs), batch_size=int(batch), learning_rate=rate or defaults.learning_rate)
-        actions.start(project.slug, JobKind.TRAIN, TrainJobParams(model=spec, train=train, seeds=seeds))
+        submitted = st.form_submit_button(
+            "Train", key="t_go", type="primary", icon=":material/play_arrow:", **needs(Role.EDITOR)
+        )
+    if (spec := _spec(*model)) is None:
+        return
+    train = TrainParams(epochs=int(epochs), batch_size=int(batch), learning_rate=rate or defaults.learning_rate)
+    params = TrainJobParams(model=spec, train=train, seeds=seeds)
+    actions.job_code(project.slug, JobKind.TRAIN, params, key="t_code")
+    if submitted:
+        actions.start(project.slug, JobKind.TRAIN, params)
 
 
 def _model_fields(prefix: str, kind: DataKind) -> tuple[str, str]:
@@ -124,7 +131,9 @@ def _import_form(project: ProjectDetail) -> None:
             placeholder="/models/seed0.safetensors\n/models/seed1.pt",
             help="State dicts saved by torch.save (read with weights_only) or safetensors.",
         )
-        submitted = st.form_submit_button("Import", key="c_go", type="primary", icon=":material/download:")
+        submitted = st.form_submit_button(
+            "Import", key="c_go", type="primary", icon=":material/download:", **needs(Role.EDITOR)
+        )
     if submitted:
         files = [line.strip() for line in paths.splitlines() if line.strip()]
         spec = _spec(*model)
@@ -151,7 +160,9 @@ def _attribution(project: ProjectDetail, runs: list[Run]) -> None:
         )
     if known and not api.directions(project.slug):
         st.markdown("**Next:** find the directions of each class's block.")
-        if st.button("Find directions", key="m_discover", type="primary", icon=":material/explore:"):
+        if st.button(
+            "Find directions", key="m_discover", type="primary", icon=":material/explore:", **needs(Role.EDITOR)
+        ):
             actions.start(project.slug, JobKind.DISCOVER, DiscoverParams())
     elif known:
         pages.link("discover", "See the directions", icon=":material/explore:")
@@ -216,15 +227,20 @@ def _attribute_form(project: ProjectDetail, runs: list[Run]) -> None:
             "slow without CUDA.",
         )
         submitted = st.form_submit_button(
-            "Attribute", key="a_go", type="primary", icon=":material/play_arrow:", disabled=not runs
+            "Attribute",
+            key="a_go",
+            type="primary",
+            icon=":material/play_arrow:",
+            **needs(Role.EDITOR, disabled=not runs),
         )
+    params = AttributeParams(
+        damping="auto" if damping is None else damping,
+        projection_in=int(width_in),
+        projection_out=int(width_out),
+        engine=engine or defaults.engine,
+    )
+    actions.job_code(project.slug, JobKind.ATTRIBUTE, params, key="a_code")
     if submitted:
-        params = AttributeParams(
-            damping="auto" if damping is None else damping,
-            projection_in=int(width_in),
-            projection_out=int(width_out),
-            engine=engine or defaults.engine,
-        )
         actions.start(project.slug, JobKind.ATTRIBUTE, params)
 
 
@@ -240,10 +256,14 @@ def _fidelity(project: ProjectDetail) -> None:
         st.table(lds_table(found), border="horizontal", hide_index=True, alt="LDS of every attribution measured")
     measured = {one.attribution_id for one in found}
     _proxies([a for a in api.attributions(project.slug) if a.proxies and a.id not in measured])
-    with st.expander("Measure it", key=f"lds_box_{bool(found)}", icon=":material/play_arrow:"), st.form("lds_form"):
+    with st.expander("Measure it", key=f"lds_box_{bool(found)}", icon=":material/play_arrow:"):
         n = st.number_input("Halves to train", 2, 10_000, LdsParams().n_subsets, key="lds_n")
-        if st.form_submit_button("Measure", key="lds_go", icon=":material/play_arrow:"):
-            actions.start(project.slug, JobKind.LDS, LdsParams(n_subsets=int(n)))
+        params = LdsParams(n_subsets=int(n))
+        with st.container(horizontal=True):
+            clicked = st.button("Measure", key="lds_go", icon=":material/play_arrow:", **needs(Role.EDITOR))
+            actions.job_code(project.slug, JobKind.LDS, params, key="lds_code")
+        if clicked:
+            actions.start(project.slug, JobKind.LDS, params)
 
 
 def _proxies(unmeasured: list[Attribution]) -> None:

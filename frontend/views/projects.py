@@ -5,11 +5,13 @@ from __future__ import annotations
 import streamlit as st
 
 from frontend import api, pages
+from frontend.components.code import code
 from frontend.components.messages import attempt, empty, show_problem
+from frontend.components.rights import needs
 from frontend.components.strip import strip_html
 from unskew.charts import format as fmt
 from unskew.schemas.api import ProjectDetail
-from unskew.schemas.enums import JobKind, JobStatus, Split
+from unskew.schemas.enums import JobKind, JobStatus, Role, Split
 from unskew.schemas.params import ImportParams
 
 DEMO = ImportParams(source="demo", name="Demo: digits on textures", image_size=32)
@@ -29,6 +31,7 @@ def page() -> None:
         _own_data_button("New project from your data", primary=True)
         if not any(p.slug.startswith("demo") for p in known):
             _demo_button(primary=False)
+        code("client.projects()", "GET", "/projects", key="projects_code")
 
 
 def _failed_import() -> None:
@@ -61,7 +64,11 @@ def _first_time() -> None:
 
 def _demo_button(*, primary: bool) -> None:
     clicked = st.button(
-        "Open the demo", key="demo", icon=":material/play_arrow:", type="primary" if primary else "secondary"
+        "Open the demo",
+        key="demo",
+        icon=":material/play_arrow:",
+        type="primary" if primary else "secondary",
+        **needs(Role.ADMIN, everywhere=True),
     )
     if clicked and attempt(lambda: api.start_import(DEMO), done="Import: queued"):
         st.rerun()
@@ -75,7 +82,8 @@ def _own_data_button(label: str, *, primary: bool) -> None:
 
 def _card(project: ProjectDetail) -> None:
     done = sum(step.done for step in project.steps)
-    upcoming = next((s for s in project.steps if not s.done), project.steps[-1])
+    upcoming = next((s for s in project.steps if not s.done), None)
+    words = f"next: {upcoming.title}" if upcoming else "the loop is closed"
     with st.container(border=True, height="stretch", key=f"card_{project.slug}", gap="small"):
         st.markdown(f"**{project.name}**")
         sample = api.examples(project.slug, split=Split.TRAIN, limit=12).items
@@ -93,7 +101,7 @@ def _card(project: ProjectDetail) -> None:
         total = project.n_train + project.n_validation + project.n_test
         classes = ", ".join(project.class_names[:6]) + (" …" if len(project.class_names) > 6 else "")
         st.caption(f"{fmt.count(total)} examples · {len(project.class_names)} classes: {classes}")
-        st.progress(done / len(project.steps), text=f"{done} of {len(project.steps)} steps · next: {upcoming.title}")
+        st.progress(done / len(project.steps), text=f"{done} of {len(project.steps)} steps · {words}")
         st.space("stretch")
         with st.container(horizontal=True):
             st.button(
@@ -104,7 +112,7 @@ def _card(project: ProjectDetail) -> None:
                 args=(pages.STEP_PAGE[_entry_step(project)],),
                 kwargs={"project": project.slug},
             )
-            if st.button("Delete", key=f"delete_{project.slug}", type="tertiary"):
+            if st.button("Delete", key=f"delete_{project.slug}", type="tertiary", **needs(Role.ADMIN)):
                 _confirm_delete(project.slug, project.name)
 
 

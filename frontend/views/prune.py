@@ -7,18 +7,21 @@ import streamlit as st
 
 from frontend import address, api, pages
 from frontend.components import actions
+from frontend.components.code import as_python, code
 from frontend.components.example import API
 from frontend.components.messages import attempt, empty, shown
+from frontend.components.rights import needs
 from frontend.components.shell import require_project
 from frontend.components.show import show
 from frontend.components.strip import strip
 from frontend.views import subpopulations
 from unskew.charts import format as fmt
+from unskew.charts.composition import composition, concentration
 from unskew.charts.removal import removal_curve
 from unskew.charts.scores import alignment
 from unskew.charts.theme import method_name
 from unskew.schemas.api import GroupSet, ProjectDetail, PruneCreate, PruneSet, ScoreSet
-from unskew.schemas.enums import JobKind, PruneRule, WeightRule
+from unskew.schemas.enums import JobKind, PruneRule, Role, WeightRule
 from unskew.schemas.params import ScoreParams, SearchKParams
 
 RULES = {
@@ -95,10 +98,13 @@ def _score_form(project: ProjectDetail, sets: list[GroupSet]) -> None:
             format_func=lambda c: "all classes" if c is None else f"{project.class_names[c]} alone",
             help="One class alone: only its groups weigh. T < 0 then removes too many; search for K*.",
         )
-        if st.form_submit_button("Score", key="s_go", type="primary", icon=":material/calculate:"):
-            actions.start(
-                project.slug, JobKind.SCORE, ScoreParams(group_set_id=group_set, weight_rule=rule, label=label)
-            )
+        submitted = st.form_submit_button(
+            "Score", key="s_go", type="primary", icon=":material/calculate:", **needs(Role.EDITOR)
+        )
+    params = ScoreParams(group_set_id=group_set, weight_rule=rule, label=label)
+    actions.job_code(project.slug, JobKind.SCORE, params, key="s_code")
+    if submitted:
+        actions.start(project.slug, JobKind.SCORE, params)
 
 
 def _weights(score: ScoreSet) -> None:
@@ -138,8 +144,31 @@ def _cut(project: ProjectDetail, score: ScoreSet) -> int:
             _preset("None", key, 0, "none", help="K = 0 is ERM.")
         k = st.slider("K", 0, score.n_train - 1, key=key)
         _composition(project, score, k)
+    _more_figures(score, k)
     _preview(project, score, k)
     return k
+
+
+def _more_figures(score: ScoreSet, k: int) -> None:
+    """What would be left, and how few rows carry the harm; read when opened."""
+    with st.expander(
+        "Before and after, and where the harm lies",
+        key="more_box",
+        icon=":material/stacked_bar_chart:",
+        on_change="rerun",
+    ) as box:
+        if not box.open:
+            return
+        left, right = st.columns(2, gap="large")
+        with left, shown():
+            rows = api.preview(score.id, k=k, part="at_k", limit=1).composition
+            if rows:
+                show(composition(rows, k), key="composition", title="Training set by group")
+            else:
+                st.caption("No attribute is known on training examples, so their groups are not known.")
+        with right, shown():
+            chart = concentration(api.negative_mass(score.id), score.n_train)
+            show(chart, key="concentration", title="How few rows carry the harm")
 
 
 def _preset(label: str, key: str, value: int, name: str, *, help: str) -> None:
@@ -171,7 +200,8 @@ def _composition(project: ProjectDetail, score: ScoreSet, k: int) -> None:
     st.caption(words)
     worst = max((int(r["Share that goes"].rstrip("%")) for r in rows), default=0)
     if worst > 40:
-        st.warning(f"{worst}% of one class would go. Look at K* before you trust this.", icon=":material/warning:")
+        trust = "K* on validation agrees." if k == score.best_k else "Look at K* before you trust this."
+        st.warning(f"{worst}% of one class would go. {trust}", icon=":material/warning:")
 
 
 def _preview(project: ProjectDetail, score: ScoreSet, k: int) -> None:
@@ -206,19 +236,23 @@ def _preview(project: ProjectDetail, score: ScoreSet, k: int) -> None:
 
 # ---------------------------------------------------------------- saving, searching
 def _save(project: ProjectDetail, score: ScoreSet, k: int) -> None:
-    with st.container(border=True, key="save_box"), st.form("save_form", border=False):
-        left, right = st.columns([3, 1], vertical_alignment="bottom")
-        name = left.text_input("Name of the prune set", key="ps_name", placeholder=score.group_set_name)
-        submitted = right.form_submit_button(
-            f"Save prune set (K = {fmt.count(k)})",
-            key="ps_save",
-            type="primary",
-            icon=":material/save:",
-            disabled=k == 0,
-        )
-    if submitted:
+    with st.container(border=True, key="save_box"):
+        with st.form("save_form", border=False):
+            left, right = st.columns([3, 1], vertical_alignment="bottom")
+            name = left.text_input("Name of the prune set", key="ps_name", placeholder=score.group_set_name)
+            submitted = right.form_submit_button(
+                f"Save prune set (K = {fmt.count(k)})",
+                key="ps_save",
+                type="primary",
+                icon=":material/save:",
+                **needs(Role.EDITOR, disabled=k == 0),
+            )
         rule = PruneRule.BEST if k == score.best_k else PruneRule.STAR if k == score.star else PruneRule.MANUAL
-        body = PruneCreate(rule=rule, k=k if rule == PruneRule.MANUAL else None, name=name.strip())
+        chosen = {"k": k} if rule == PruneRule.MANUAL else {}
+        body = PruneCreate.model_validate({"rule": rule, **chosen, "name": name.strip()})
+        call = f"client.create_prune_set({score.id}, {as_python(body)})"
+        code(call, "POST", f"/score-sets/{score.id}/prune-sets", key="ps_code", body=body)
+    if submitted:
         if attempt(lambda: api.create_prune_set(score.id, body), done=f"Prune set saved: K = {fmt.count(k)}"):
             st.rerun()
 
@@ -241,11 +275,15 @@ def _search(project: ProjectDetail, score: ScoreSet) -> None:
             each = _seconds_a_run(project)
             cost = f"{runs} trainings" + (f", about {fmt.seconds(runs * each)}" if each else "")
             clicked = st.button(
-                "Search K*" if not score.curve else "Search again", key="search_go", icon=":material/search:"
+                "Search K*" if not score.curve else "Search again",
+                key="search_go",
+                icon=":material/search:",
+                **needs(Role.EDITOR),
             )
             st.caption(f"Retrains at {N_GRID} sizes and K = 0: {cost}. Test data stay unseen.", width="content")
-        if clicked:
             params = SearchKParams(score_set_id=score.id, seeds=list(range(int(seeds))))
+            actions.job_code(project.slug, JobKind.SEARCH_K, params, key="search_code")
+        if clicked:
             actions.start(project.slug, JobKind.SEARCH_K, params)
 
 

@@ -8,10 +8,11 @@ from frontend import address, api
 from frontend.components.code import as_python, code
 from frontend.components.example import API
 from frontend.components.messages import attempt, empty, shown
+from frontend.components.rights import needs
 from frontend.components.shell import require_project
 from unskew.charts import format as fmt
 from unskew.schemas.api import ProjectDetail, Report, ReportBlock, ReportCreate
-from unskew.schemas.enums import ReportBlockKind, ReportImages
+from unskew.schemas.enums import ReportBlockKind, ReportImages, Role
 
 BLOCK_NAMES = {
     ReportBlockKind.SUMMARY: "Summary",
@@ -61,7 +62,9 @@ def _form(project: ProjectDetail) -> None:
         body = ReportCreate(
             title=title.strip(), notes=notes, blocks=blocks, images=images, expires_in_days=days or None
         )
-        submitted = st.button("Freeze a report", key="rep_make", type="primary", icon=":material/ac_unit:")
+        submitted = st.button(
+            "Freeze a report", key="rep_make", type="primary", icon=":material/ac_unit:", **needs(Role.EDITOR)
+        )
         call = f'client.create_report("{project.slug}", {as_python(body)})'
         code(call, "POST", f"/projects/{project.slug}/reports", key="rep_code", body=body)
     if submitted:
@@ -132,7 +135,7 @@ def _row(report: Report) -> None:
                 f'client.report_bundle({report.id})  # the figures as they were; read_report("file.json") reads a file'
             )
             code(call, "GET", f"/reports/{report.id}/download?format=json", key=f"rep_code_{report.id}")
-            if is_open and st.button("Revoke", key=f"rep_revoke_{report.id}", type="tertiary"):
+            if is_open and st.button("Revoke", key=f"rep_revoke_{report.id}", type="tertiary", **needs(Role.EDITOR)):
                 with shown():
                     api.revoke_report(report.id)
                 st.rerun()

@@ -7,12 +7,13 @@ import streamlit as st
 
 from frontend import api
 from frontend.components.messages import attempt
+from frontend.components.rights import needs
 from frontend.components.show import show
 from frontend.components.strip import strip
 from unskew.charts import format as fmt
 from unskew.charts.subpopulations import subpopulation_chart
 from unskew.schemas.api import ProjectDetail, PruneCreate, ScoreSet, Subpopulation, SubpopulationKey
-from unskew.schemas.enums import PruneRule
+from unskew.schemas.enums import PruneRule, Role
 
 SAMPLES = 12
 SHOWN = 5  # subpopulations with a sample: the most harmful
@@ -61,7 +62,7 @@ def section(project: ProjectDetail, score: ScoreSet) -> None:
 def _exclude(score: ScoreSet, chosen: list[Subpopulation]) -> None:
     n = sum(s.mean.n for s in chosen)
     label = f"Exclude them (at most {fmt.count(n)} rows)" if chosen else "Exclude them"
-    if st.button(label, key="sub_exclude", disabled=not chosen, icon=":material/group_remove:"):
+    if st.button(label, key="sub_exclude", icon=":material/group_remove:", **needs(Role.EDITOR, disabled=not chosen)):
         keys = [SubpopulationKey(label=s.label, attribute=s.attribute, value=s.value) for s in chosen]
         name = "without " + ", ".join(s.name for s in chosen)
         body = PruneCreate(rule=PruneRule.EXCLUDED, subpopulations=keys, name=name[:100])

@@ -67,6 +67,23 @@ def test_previews_follow_the_order(shared: House, trak: api.ScoreSet) -> None:
     assert shown(PreviewPart.AT_K) == order[k - 4 : k + 4].tolist()
 
 
+def test_a_preview_counts_what_is_left_of_every_group(shared: House, trak: api.ScoreSet) -> None:
+    rows = shared.client.preview(trak.id, k=30).composition
+    found = {(c.label, c.value): c.n for c in shared.client.project(PROJECT).attribute_counts if c.split is Split.TRAIN}
+    assert sorted(row.before for row in rows) == sorted(found.values())
+    assert sum(row.before - row.after for row in rows) == 30 and all(0 <= row.after <= row.before for row in rows)
+    assert {row.balanced for row in rows} == {min(found.values())}
+    assert trak.balancing_would_drop == sum(row.before - row.balanced for row in rows)
+
+
+def test_negative_mass_is_what_the_lowest_rows_hold(shared: House, trak: api.ScoreSet) -> None:
+    t = np.sort(alignment(shared, trak))
+    found = shared.client.negative_mass(trak.id)
+    assert found.k[0] == 0 and found.k[-1] == trak.star and found.share[-1] == pytest.approx(1)
+    middle = len(found.k) // 2
+    assert found.share[middle] == pytest.approx(t[: found.k[middle]].sum() / t[: trak.star].sum(), rel=1e-5)
+
+
 def test_k_out_of_range_is_refused(shared: House, trak: api.ScoreSet) -> None:
     problem(shared.http.get(f"/api/v1/score-sets/{trak.id}/preview", params={"k": 160}), 422, "159")
     url = f"/api/v1/score-sets/{trak.id}/prune-sets"

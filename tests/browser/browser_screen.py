@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
+from playwright.sync_api import TimeoutError, sync_playwright
+
 from unskew.client import Client
 
+ROOT = Path(__file__).parents[2]
+START_SECONDS = 60.0
 IDLE = '[data-testid="stApp"][data-test-script-state="notRunning"]'
 
 
@@ -51,6 +65,16 @@ class Screen:
         self.page.locator(".st-key-stepper").get_by_role("link", name=title, exact=True).click()
         self.idle()
 
+    def open_example(self, tile: Any) -> None:
+        """Click a tile until the inspector is there: the gallery is seen a moment before it listens."""
+        large = self.page.locator(".us-large").first
+        end = time.monotonic() + 60
+        while not large.is_visible():
+            assert time.monotonic() < end
+            tile.click()
+            with suppress(TimeoutError):
+                large.wait_for(timeout=5_000)
+
     def fill(self, label: str, text: str) -> None:
         box = self.page.get_by_label(label, exact=True).first
         box.fill(text)
@@ -65,3 +89,52 @@ class Screen:
     def see(self, text: str, *, seconds: float = 30) -> None:
         """Wait until this text stands on the page."""
         self.page.get_by_text(text).first.wait_for(timeout=seconds * 1000)
+
+
+@contextmanager
+def serving(data: Path, *arguments: str) -> Iterator[Server]:
+    """`unskew up` on a data folder, with these arguments, on a free port."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("UNSKEW_")} | {"UNSKEW_DATA": str(data)}
+    command = [sys.executable, "-c", "from backend.cli.main import main; main()", "up", "--port", str(port)]
+    log = data / "up.log"
+    with log.open("wb") as stream:
+        process = subprocess.Popen(
+            [*command, *arguments], cwd=ROOT, env=environment, stdout=stream, stderr=stream, start_new_session=True
+        )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        _wait_until_up(url, process, log)
+        yield Server(url, data, Client(url))
+    finally:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def _wait_until_up(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    end = time.monotonic() + START_SECONDS
+    while time.monotonic() < end:
+        assert process.poll() is None, log.read_text(errors="replace")
+        try:
+            if httpx.get(f"{url}/healthz", timeout=2).status_code == 200:
+                return
+        except httpx.TransportError:
+            time.sleep(0.2)
+    raise AssertionError(f"The server did not come up in {START_SECONDS} s:\n{log.read_text(errors='replace')}")
+
+
+@contextmanager
+def chromium() -> Iterator[Any]:
+    """The Chromium of this machine, else the one of Playwright."""
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(
+            executable_path=found, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        )
+        yield launched
+        launched.close()

@@ -2,62 +2,32 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import signal
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
-from browser_screen import Server
+from browser_screen import Server, chromium, serving
 
-from unskew.client import Client
+from unskew.schemas import api
+from unskew.schemas.enums import JobKind, Method, PruneRule
+from unskew.schemas.params import (
+    AttributeParams,
+    DiscoverParams,
+    ImportParams,
+    RetrainParams,
+    ScoreParams,
+    TrainJobParams,
+    TrainParams,
+)
 
 ROOT = Path(__file__).parents[2]
-START_SECONDS = 60.0
 
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    data = tmp_path_factory.mktemp("unskew-data")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("UNSKEW_")} | {"UNSKEW_DATA": str(data)}
-    command = [sys.executable, "-c", "from backend.cli.main import main; main()", "up", "--port", str(port)]
-    log = data / "up.log"
-    with log.open("wb") as stream:
-        process = subprocess.Popen(
-            command, cwd=ROOT, env=environment, stdout=stream, stderr=stream, start_new_session=True
-        )
-    url = f"http://127.0.0.1:{port}"
-    try:
-        _wait_until_up(url, process, log)
-        yield Server(url, data, Client(url))
-    finally:
-        process.send_signal(signal.SIGINT)
-        try:
-            process.wait(30)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-
-
-def _wait_until_up(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    end = time.monotonic() + START_SECONDS
-    while time.monotonic() < end:
-        assert process.poll() is None, log.read_text(errors="replace")
-        try:
-            if httpx.get(f"{url}/api/v1/health", timeout=2).status_code == 200:
-                return
-        except httpx.TransportError:
-            time.sleep(0.2)
-    raise AssertionError(f"The server did not come up in {START_SECONDS} s:\n{log.read_text(errors='replace')}")
+    with serving(tmp_path_factory.mktemp("unskew-data")) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")
@@ -77,16 +47,39 @@ def small_manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
+def ready(server: Server, small_manifest: Path) -> str:
+    """The slug of a project brought through the whole loop over the API: every page has something to show."""
+    client, attribute = server.api, "background"
 
-    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(
-            executable_path=found, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        )
+    def done(job: api.Job) -> api.Job:
+        found = client.wait_for_job(job.id, poll_seconds=0.2)
+        assert found.status == "done", found.error
+        return found
+
+    done(client.import_project(ImportParams(source=str(small_manifest), name="ready", image_size=32)))
+    train = TrainParams(epochs=3)
+    done(client.start_job("ready", JobKind.TRAIN, TrainJobParams(train=train, seeds=[0, 1])))
+    done(client.start_job("ready", JobKind.ATTRIBUTE, AttributeParams()))
+    done(client.start_job("ready", JobKind.DISCOVER, DiscoverParams()))
+    first = [d.id for d in client.directions("ready") if d.index == 0]
+    made = client.create_group_set("ready", api.GroupSetCreate(name="sides", direction_ids=first))
+    done(client.start_job("ready", JobKind.SCORE, ScoreParams(group_set_id=made.id)))
+    pruned = client.create_prune_set(client.score_sets("ready")[0].id, api.PruneCreate(rule=PruneRule.MANUAL, k=100))
+    plan = RetrainParams(
+        methods=[Method.ERM, pruned.method, Method.RANDOM_K],
+        seeds=[0, 1],
+        prune_set_id=pruned.id,
+        group_attribute=attribute,
+    )
+    done(client.start_job("ready", JobKind.RETRAIN, plan))
+    client.create_report("ready", api.ReportCreate(title="Ready"))
+    return "ready"
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    with chromium() as launched:
         yield launched
-        launched.close()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,7 +1,7 @@
 """Pruning: group weights, what a rule removes, and the choice of K. numpy only."""
 
 from unskew.pruning.balance import balanced_kept, balancing_drops
-from unskew.pruning.removal import heuristic_k, kept, random_removed, removed
+from unskew.pruning.removal import heuristic_k, kept, negative_share, random_removed, removed
 from unskew.pruning.search import choose_k, default_grid, search_k
 from unskew.pruning.subpopulations import Subpopulation, members, subpopulations
 from unskew.pruning.weights import group_weights
@@ -16,6 +16,7 @@ __all__ = [
     "heuristic_k",
     "kept",
     "members",
+    "negative_share",
     "random_removed",
     "removed",
     "search_k",

@@ -32,6 +32,20 @@ def removed(alignment: NDArray[np.floating], k: int) -> NDArray[np.int64]:
     return np.sort(np.argsort(alignment, kind="stable")[:k]).astype(np.int64)
 
 
+def negative_share(alignment: NDArray[np.floating], ks: NDArray[np.int64]) -> NDArray[np.float64]:
+    """How concentrated the harm is: the share of Σ |T| over T < 0 that the k lowest rows hold.
+
+    Args:
+        alignment: (n,) by rising T; rows from the first T ≥ 0 on add nothing.
+        ks: int64 (m,), 0 … n.
+    Returns:
+        float64 (m,) in 0 … 1; all 0 where no T is negative.
+    """
+    mass = np.concatenate([[0.0], np.cumsum(-np.minimum(np.asarray(alignment, dtype=np.float64), 0.0))])
+    held: NDArray[np.float64] = mass[ks] / (mass[-1] or 1.0)
+    return held
+
+
 def random_removed(n: int, k: int, seed: int) -> NDArray[np.int64]:
     """The control: k of n rows at random; int64 (k,), sorted. For one seed the sets for growing k are nested.
 

@@ -129,6 +129,14 @@ class ImportCheck(Body):
     warnings: list[str]
 
 
+class Upload(Body):
+    """A file that was sent, ready to be imported."""
+
+    source: str  # what `ImportParams.source` has to name
+    n_files: int
+    bytes: int
+
+
 class Example(Body):
     id: int
     split: Split
@@ -153,6 +161,16 @@ class ExampleFilter(Body):
     correct: bool | None = None  # by the majority of the attributed checkpoints; validation only
     low: float | None = None  # bounds of what the page is sorted by
     high: float | None = None
+
+
+class Faults(Body):
+    """What is wrong with a project's examples since they were imported; the first 50 of each kind."""
+
+    n_repeated: int  # contents that several examples have
+    n_leaks: int  # of them, in more than one split
+    repeated: list[list[Example]]  # the examples of one content, leaks first
+    n_missing: int
+    missing: list[str]  # paths
 
 
 class ExamplePage(Body):
@@ -513,10 +531,27 @@ class PruneSet(Body):
     created_at: datetime
 
 
+class CompositionRow(Body):
+    """Training examples of one class and attribute value."""
+
+    name: str
+    before: int
+    after: int
+    balanced: int  # as subsampling every group to the smallest would leave it
+
+
+class NegativeMass(Body):
+    """Share of all negative alignment that the k lowest rows hold, rising from 0 to 1 at the star."""
+
+    k: list[int]
+    share: list[float]
+
+
 class PrunePreview(Body):
     k: int
     removed_by_class: list[int]
     kept_by_class: list[int]
+    composition: list[CompositionRow]  # empty where no attribute is known on training examples
     items: list[Example]
 
 

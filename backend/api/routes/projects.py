@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Body, Query
 
 from backend.api.deps import StoreDep
 from backend.api.rights import ADMIN, VIEWER, Who
-from backend.services import fidelity, jobs, projects
+from backend.services import faults, fidelity, jobs, projects, uploads
 from unskew.schemas import api
 from unskew.schemas.params import ImportParams
 
@@ -33,6 +33,16 @@ def check(
 def import_project(store: StoreDep, params: ImportParams) -> api.Job:
     """Register a project: check every row, then write all of them or none."""
     return jobs.start_import(store, params)
+
+
+@router.post("/uploads", status_code=201, dependencies=[ADMIN])
+def upload(
+    store: StoreDep,
+    content: Annotated[bytes, Body(media_type="application/octet-stream")],
+    name: Annotated[str, Query(min_length=1, max_length=255, description="of the file: its ending says what it is")],
+) -> api.Upload:
+    """Send a table, an .npz or a zip of images; import it by the source that comes back."""
+    return uploads.keep(store, name, content)
 
 
 @router.get("/{slug}", dependencies=[VIEWER])
@@ -63,3 +73,9 @@ def attributions(store: StoreDep, slug: str) -> list[api.Attribution]:
 def lds(store: StoreDep, slug: str) -> list[api.Lds]:
     """How well attributions predict models trained on random halves, newest first; made by jobs of kind lds."""
     return fidelity.list_lds(store, slug)
+
+
+@router.get("/{slug}/faults", dependencies=[VIEWER])
+def find_faults(store: StoreDep, slug: str) -> api.Faults:
+    """Examples that repeat another, and files that are gone since the import."""
+    return faults.find(store, slug)

@@ -41,6 +41,12 @@ def preview(
     return prune.preview(store, score_set_id, k=k, part=part, limit=limit)
 
 
+@router.get("/score-sets/{score_set_id}/negative-mass", dependencies=[VIEWER])
+def negative_mass(store: StoreDep, score_set_id: int) -> api.NegativeMass:
+    """How much of the negative alignment the lowest rows hold."""
+    return prune.negative_mass(store, score_set_id)
+
+
 @router.get("/score-sets/{score_set_id}/subpopulations", dependencies=[VIEWER])
 def subpopulation_table(
     store: StoreDep,

@@ -51,6 +51,7 @@ def label_grid(
     page_size: int = 60,
     annotator: str = "me",
     adjudicates: bool = False,
+    locked: bool = False,
     on_progress: Callable[[], None] = lambda: None,
 ) -> None:
     """Mount the grid for one class of one group set.
@@ -63,10 +64,12 @@ def label_grid(
         pixels: draw thumbnails without smoothing (small images).
         blind: show neither suggestions nor what the models get wrong.
         adjudicates: the labels decide between annotators.
+        locked: for looking only; keys that label do nothing.
         on_progress: called after labels were saved or a page was turned.
     """
     asked = {name: _word(value) for name, value in query.items() if value is not None}
-    identity = f"{group_set_id}:{asked}:{page_size}:{annotator}:{adjudicates}:{blind}:{[g['name'] for g in groups]}"
+    names = [g["name"] for g in groups]
+    identity = f"{group_set_id}:{asked}:{page_size}:{annotator}:{adjudicates}:{locked}:{blind}:{names}"
     _COMPONENT(
         key=key,
         data={
@@ -78,6 +81,7 @@ def label_grid(
             "pageSize": page_size,
             "annotator": annotator,
             "adjudicates": adjudicates,
+            "locked": locked,
             "blind": blind,
             "groups": list(groups)[:9],
             "pixels": pixels,

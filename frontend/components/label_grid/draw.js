@@ -34,6 +34,7 @@ class Drawing {
     unsure.type = "button"
     unsure.append(element("kbd", "", "0"), "unsure")
     unsure.onclick = () => this.grid.assign(null)
+    for (const button of [...buttons, unsure]) button.disabled = this.data.locked
     this.root.querySelector(".keys").replaceChildren(...buttons, unsure)
   }
 

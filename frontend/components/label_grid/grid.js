@@ -147,7 +147,7 @@ class Grid {
     if (group !== null && group < this.data.groups.length) this.assign(group)
     else if (event.key === "0") this.assign(null)
     else if (event.key === "Enter") this.confirm()
-    else if (event.key === "Backspace") event.shiftKey ? this.sender.step("redo") : this.undo()
+    else if (event.key === "Backspace") event.shiftKey ? this.redo() : this.undo()
     else if (event.key in moves) this.move(moves[event.key], event.shiftKey)
     else if (event.key === " ") this.pick(this.current)
     else if (event.key === "Escape" && this.selected.size) this.clear()
@@ -174,7 +174,7 @@ class Grid {
 
   give(pairs) {
     const given = pairs.filter(([position]) => this.items[position])
-    if (!given.length) return
+    if (!given.length || this.data.locked) return
     this.history.push(given.map(([position]) => ({ page: this.page, position, before: { ...this.items[position] } })))
     const gesture = given.length > 1 ? newKey().slice(0, 24) : null
     given.forEach(([position, group], n) => {
@@ -189,6 +189,7 @@ class Grid {
   }
 
   undo() {
+    if (this.data.locked) return
     const last = this.history.pop()
     for (const { page, position, before } of last ?? []) {
       Object.assign(this.pages[page].items[position], before)
@@ -196,6 +197,10 @@ class Grid {
     }
     if (last) last[0].page === this.page ? this.select(last[0].position) : this.open(last[0].page, last[0].position)
     this.sender.step("undo")
+  }
+
+  redo() {
+    if (!this.data.locked) this.sender.step("redo")
   }
 
   advance() {

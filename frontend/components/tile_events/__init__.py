@@ -16,8 +16,12 @@ _COMPONENT = st.components.v2.component(
 
 
 def tile_events() -> None:
-    """Mount the listener once a page; an opened tile becomes `st.session_state["example"]`."""
-    _COMPONENT(key=_KEY, on_opened_change=lambda: remember_opened(_KEY))
+    """Mount the listener once a page; an opened tile becomes `st.session_state["example"]`, "?" becomes `["keys"]`."""
+    _COMPONENT(key=_KEY, on_opened_change=lambda: remember_opened(_KEY), on_keys_change=_ask_for_keys)
+
+
+def _ask_for_keys() -> None:
+    st.session_state["keys"] = True
 
 
 def remember_opened(key: str) -> None:

@@ -1,5 +1,5 @@
 // Galleries are plain HTML. This one listener opens a tile in the inspector (click, Enter or Space) and lets the arrow
-// keys walk along a gallery; Python learns which example was opened and which ones stand beside it.
+// keys walk along a gallery; Python learns which example was opened and which ones stand beside it. "?" asks for the keys.
 
 let component = null
 let installed = false
@@ -30,6 +30,11 @@ function walk(event, tile) {
   next.focus()
 }
 
+function asksForKeys(event) {
+  const target = event.composedPath()[0]
+  return event.key === "?" && !(target instanceof Element && target.closest("input, textarea, [contenteditable=true]"))
+}
+
 export default function (given) {
   component = given
   if (installed) return
@@ -39,6 +44,7 @@ export default function (given) {
     if (tile) open(tile)
   })
   document.addEventListener("keydown", event => {
+    if (asksForKeys(event)) component?.setTriggerValue("keys", Date.now())
     const tile = opener(event)
     if (tile && !event.ctrlKey && !event.metaKey && !event.altKey) walk(event, tile)
   }, true)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import frontend_bodies as bodies
 import pytest
 
-from unskew.charts import compare, directions, removal, scores, subpopulations, training
+from unskew.charts import compare, composition, directions, removal, scores, subpopulations, training
 from unskew.charts.base import Chart, centres
 from unskew.charts.theme import GREY, RED
-from unskew.schemas.api import CurvePoint, Interval, Subpopulation
+from unskew.schemas.api import CompositionRow, CurvePoint, Interval, NegativeMass, Subpopulation
 from unskew.schemas.enums import Method
 
 
@@ -23,6 +23,8 @@ def test_every_chart_can_be_read_without_seeing_it() -> None:
         compare.league([erm, trak]),
         compare.dumbbell(erm, trak),
         training.class_accuracy([bodies.run(0, {"0-4": 0.8, "5-9": 0.6})]),
+        composition.composition([CompositionRow(name="a · b", before=9, after=5, balanced=3)], 4),
+        composition.concentration(NegativeMass(k=[0, 1, 2], share=[0.0, 0.9, 1.0]), 20),
         training.curves({"seed 0": [CurvePoint(epoch=1, name="loss", value=0.5)]}, metric="loss"),
     ]
     for chart in made:
@@ -43,6 +45,11 @@ def test_scree_marks_the_direction_that_is_shown() -> None:
 def test_projections_count_the_wrong_ones_of_each_end() -> None:
     chart = directions.projections(bodies.direction().histogram)
     assert "− end: 1 of 8 wrong; + end: 7 of 8 wrong." in chart.caption
+
+
+def test_few_rows_that_carry_the_harm_are_said_in_words() -> None:
+    chart = composition.concentration(NegativeMass(k=[0, 1, 2], share=[0.0, 0.9, 1.0]), 20)
+    assert "The lowest 5% of the training rows (1) hold 90% of it." in chart.caption
 
 
 def test_alignment_is_red_below_zero_only() -> None:

@@ -16,6 +16,7 @@ from unskew.pruning import (
     group_weights,
     heuristic_k,
     kept,
+    negative_share,
     random_removed,
     removed,
     search_k,
@@ -153,3 +154,9 @@ def test_balanced_subset_depends_on_the_seed_alone() -> None:
     assert not np.array_equal(balanced_kept(group, 1), balanced_kept(group, 2))
     with pytest.raises(DataError, match="No training example is in a group"):
         balanced_kept(np.array([-1, -1]), 0)
+
+
+def test_the_negative_share_rises_from_nothing_to_all_of_it() -> None:
+    order = np.array([-6.0, -3.0, -1.0, 0.0, 5.0])
+    assert negative_share(order, np.arange(6)).tolist() == [0.0, 0.6, 0.9, 1.0, 1.0, 1.0]
+    assert negative_share(np.array([1.0, 2.0]), np.array([0, 1, 2])).tolist() == [0.0, 0.0, 0.0]

@@ -1,0 +1,189 @@
+"""What people do on the screens, in a real browser: lasso to groups, fifty labels, two annotators, permalinks.
+
+Each test stands alone on the project that `ready` brings through the loop over the API.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from browser_screen import Screen, Server
+
+from unskew.schemas import api
+from unskew.schemas.enums import LabelOrder, Split
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+NAME = "ready"
+
+
+@pytest.fixture
+def screen(browser: Any, server: Server, ready: str) -> Iterator[Screen]:
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    made = Screen(context.new_page(), server.url)
+    yield made
+    assert made.errors == []
+    context.close()
+
+
+def wait_for(condition: Callable[[], Any], seconds: float = 30) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+# ---------------------------------------------------------------- discover
+def test_a_lasso_becomes_a_view_and_groups(screen: Screen, server: Server) -> None:
+    page = screen.page
+    screen.open(f"discover?project={NAME}&class=1")
+    plot = page.locator("[class*=st-key-scatter_] .js-plotly-plot")
+    plot.locator(".nsewdrag").first.wait_for()
+    plot.scroll_into_view_if_needed()
+    box = plot.bounding_box()
+    left, top = box["x"] + 0.2 * box["width"], box["y"] + 0.2 * box["height"]
+    page.mouse.move(left, top)
+    page.mouse.down()
+    for x, y in ((0.5, 0), (0.5, 0.5), (0, 0.5), (0, 0.02)):
+        page.mouse.move(left + x * box["width"], top + y * box["height"], steps=5)
+    page.mouse.up()
+    page.locator(".st-key-view_name input").wait_for()
+    screen.fill("Name", "lassoed")
+    screen.press_button("view_save")
+    wait_for(lambda: server.api.views(NAME))
+    [view] = server.api.views(NAME)
+    assert view.name == "lassoed" and view.picked and 0 < view.n < 300
+    made = server.api.create_group_set(NAME, api.GroupSetCreate(name="lassoed", view_id=view.id))
+    assert {g.label for g in made.groups} == {1} and max(g.n for g in made.groups if g.index) == view.n
+    screen.open(f"data?project={NAME}&data_tab=Browse&view={view.id}")
+    screen.see(f"of {view.n:,}")
+
+
+def test_a_permalink_restores_the_screen_for_a_colleague(screen: Screen, server: Server, browser: Any) -> None:
+    page = screen.page
+    direction = server.api.directions(NAME, label=0)[1]
+    screen.open(f"discover?project={NAME}&class=0&direction={direction.title}&by=attribute.background")
+    screen.open_example(page.locator(".us-open").first)
+    page.wait_for_url("**example=*")
+    example = int(page.url.split("example=")[1].split("&")[0])
+    strip = next(s for s in server.api.strips(direction.id, n=1) if s.strip == "validation" and s.end == -1)
+    assert example == strip.items[0].id
+    colleague = browser.new_context()
+    other = Screen(colleague.new_page(), server.url)
+    other.page.goto(page.url)
+    other.page.locator(".us-large").first.wait_for()
+    other.see(strip.items[0].path)
+    other.page.keyboard.press("Escape")
+    other.page.locator(".us-large").first.wait_for(state="detached")
+    other.page.locator(".st-key-by input[value='attribute background']").wait_for()
+    other.see(server.api.direction(direction.id).evidence.sentence)
+    assert other.page.url.count(f"direction={direction.title}") == 1
+    colleague.close()
+
+
+def test_a_permalink_keeps_the_filters_of_browse(screen: Screen, server: Server, browser: Any) -> None:
+    query = f"project={NAME}&data_tab=Browse&b_split=validation&b_class=1&b_attribute=background=grass&b_vote=wrong"
+    screen.open(f"data?{query}")
+    wanted = {"split": Split.VALIDATION, "label": 1, "attribute": "background", "value": "grass", "correct": False}
+    found = server.api.examples(NAME, **wanted, limit=1)
+    screen.see(f"of {found.total:,}")
+    colleague = browser.new_context()
+    other = Screen(colleague.new_page(), server.url)
+    other.page.goto(screen.page.url)
+    other.see(f"of {found.total:,}")
+    assert other.page.locator(".us-open").first.get_attribute("data-example") == str(found.items[0].id)
+    colleague.close()
+
+
+def test_proponents_of_an_end_are_what_the_api_says(screen: Screen, server: Server) -> None:
+    direction = server.api.directions(NAME, label=1)[0]
+    screen.open(f"discover?project={NAME}&class=1&direction={direction.title}")
+    screen.page.locator(".st-key-d_influence summary").click()
+    found = server.api.end_influence(direction.id, end=-1, n=16)
+    first = screen.page.locator(f".st-key-d_influence .us-open[data-example='{found.proponents[0].id}']")
+    first.first.wait_for()
+
+
+# ---------------------------------------------------------------- label
+def test_fifty_labels_with_five_undos_and_a_reload(screen: Screen, server: Server) -> None:
+    page = screen.page
+    group_set = next(s for s in server.api.group_sets(NAME) if s.name == "sides")
+    screen.open(f"label?project={NAME}&group_set={group_set.id}&class=0&order=position")
+    page.locator(".tile.current").wait_for()
+    ids = [int(t.get_attribute("data-example")) for t in page.locator(".tile").all()]
+    expected: dict[int, int] = {}
+
+    def press(n: int, start: int) -> None:
+        for i in range(start, start + n):
+            key = 1 + i % 2
+            page.keyboard.press(str(key))
+            expected[ids[i]] = key - 1
+
+    press(28, 0)
+    page.get_by_text("all saved").wait_for()
+    page.reload()
+    page.locator(".tile .hand").nth(27).wait_for()
+    page.locator(f".tile[data-example='{ids[28]}']").click()
+    press(27, 28)
+    for i in range(5):
+        page.keyboard.press("Backspace")
+        expected.pop(ids[54 - i])
+    wait_for(lambda: server.api.group_set(group_set.id).n_labelled == 50)
+    page.get_by_text("all saved").wait_for()
+    items = server.api.label_queue(group_set.id, label=0, order=LabelOrder.POSITION, limit=300).items
+    assert {i.example.id: i.group for i in items if i.by_hand} == expected
+
+
+def test_a_range_is_one_gesture_and_focus_mode_shows_one(screen: Screen, server: Server) -> None:
+    page = screen.page
+    group_set = next(s for s in server.api.group_sets(NAME) if s.name == "sides")
+    screen.open(f"label?project={NAME}&group_set={group_set.id}&class=1&order=position")
+    page.locator(".tile.current").wait_for()
+    before = server.api.group_set(group_set.id).n_labelled
+    for _ in range(4):
+        page.keyboard.press("Shift+ArrowRight")
+    page.get_by_text("5 selected: a key labels all of them").wait_for()
+    page.keyboard.press("2")
+    wait_for(lambda: server.api.group_set(group_set.id).n_labelled == before + 5)
+    page.get_by_text("all saved").wait_for()
+    page.keyboard.press("Backspace")
+    wait_for(lambda: server.api.group_set(group_set.id).n_labelled == before)
+    page.keyboard.press("f")
+    page.locator(".tiles.focus .tile").wait_for()
+    assert page.locator(".tile").count() == 1
+    page.keyboard.press("f")
+
+
+def test_two_annotators_agree_and_disagree(screen: Screen, server: Server) -> None:
+    client = server.api
+    made = client.create_group_set(NAME, api.GroupSetCreate(name="by two", group_names=["A", "B"]))
+    rows = client.label_queue(made.id, label=0, order=LabelOrder.POSITION, limit=10).items
+    for who, groups in (("ann", [0] * 5 + [1] * 5), ("ben", [0] * 4 + [1] * 6)):
+        labels = [
+            api.LabelWrite(key=f"{who}-{i}-key", example_id=row.example.id, group=g)
+            for i, (row, g) in enumerate(zip(rows, groups, strict=True))
+        ]
+        client.write_labels(made.id, api.LabelBatch(labels=labels, annotator=who))
+    screen.open(f"label?project={NAME}&group_set={made.id}&class=0")
+    screen.page.locator(".tile.current").wait_for()
+    screen.page.locator(".st-key-l_people summary").first.click()
+    screen.see("1 example on which annotators differ")
+    screen.see("0.80 (0.")
+    screen.open(f"label?project={NAME}&group_set={made.id}&class=0&order=disagreement")
+    screen.page.locator(".tile .other").nth(1).wait_for()
+    assert screen.page.locator(".tile").count() == 1
+    screen.page.keyboard.press("1")
+    wait_for(lambda: client.agreement(made.id).n_disagreements == 0)
+
+
+def test_plain_widgets_label_without_the_grid(screen: Screen, server: Server) -> None:
+    made = server.api.create_group_set(NAME, api.GroupSetCreate(name="plain", group_names=["A", "B"]))
+    screen.open(f"label?project={NAME}&group_set={made.id}&class=0")
+    screen.page.locator(".tile.current").wait_for()
+    screen.page.get_by_text("Plain widgets").click()
+    screen.page.locator(".st-key-plain_1 button").wait_for()
+    screen.press_button("plain_1")
+    wait_for(lambda: server.api.group_set(made.id).n_labelled == 1)
