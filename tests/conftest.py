@@ -33,11 +33,6 @@ def _own_data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def digits_manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """See `make_digits`."""
-    return make_digits(tmp_path_factory.mktemp("digits"))
-
-
-def make_digits(root: Path) -> Path:
     """240 real handwritten digits (scikit-learn), 16 × 16 PNG, two classes, with a planted border as the attribute.
 
     train 160, validation 40, test 40; in train 90 % of each class has its own border.
@@ -47,7 +42,7 @@ def make_digits(root: Path) -> Path:
     from PIL import Image
     from sklearn.datasets import load_digits
 
-    root.mkdir(parents=True, exist_ok=True)
+    root = tmp_path_factory.mktemp("digits")
     digits = load_digits()
     rng = np.random.default_rng(0)
     chosen = rng.permutation(len(digits.target))[:240]

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from backend import logs
 from backend.store import jobs
-from backend.store.db import Store
+from backend.store.db import PATIENT_SECONDS, Store
 from backend.store.locks import try_lock
 from unskew.errors import ConflictError, SettingsError, UnskewError
 
@@ -29,19 +29,22 @@ NICE = 5  # on a machine that serves people too, they come first
 def main() -> int:
     args = arguments()
     os.nice(NICE)
-    if args.die_with_parent is not None:
-        die_with(args.die_with_parent)
+    launched, devices = "LOCAL_RANK" in os.environ, args.device.split(",")
+    if launched or args.die_with_parent is not None:
+        die_with(os.getppid() if launched else args.die_with_parent)
+    if len(devices) > 1 and not launched:
+        launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(len(devices))]
+        os.execv(sys.executable, [sys.executable, *launcher, "-m", "workers", *sys.argv[1:]])
+    args.device = devices[int(os.environ["LOCAL_RANK"])] if launched else devices[0]
     try:
         logs.configure(default="info")
-        store = Store.open(args.data)
-    except UnskewError as error:
-        log.error("%s", error)
-        return 1
-    try:
+        store = Store.open(args.data, busy_seconds=PATIENT_SECONDS)
         held = take_device(args.device)  # until this process ends
     except UnskewError as error:
         log.error("%s", error)
         return 1
+    if launched and not takes_jobs(store, args.device):
+        os._exit(0)  # what the group left running in the background does not end well by itself
     slot, lock = take_slot(store.data, args.slot or default_slot(store, args.device), fixed=args.slot is not None)
     if lock is None:
         log.error("A worker named %s runs already; give this one another --slot.", slot)
@@ -75,6 +78,10 @@ def serve(store: Store, slot: str, args: argparse.Namespace) -> int:
             log.exception("beat failed; trying again")
             continue
         if args.once and idle:
+            if "LOCAL_RANK" in os.environ:
+                from workers import gang
+
+                gang.tell(None)
             break
     with store.session() as session:
         jobs.forget(session, slot)
@@ -83,11 +90,23 @@ def serve(store: Store, slot: str, args: argparse.Namespace) -> int:
     os._exit(0)  # a step in hand is taken up by the next worker; waiting for it could take hours
 
 
+def takes_jobs(store: Store, device: str) -> bool:
+    """Join the processes of the other devices. The first takes jobs; another helps it from here on, until it ends."""
+    from workers import gang, runs
+
+    if gang.join(device).first:
+        return True
+    gang.follow(lambda task: runs.perform(store, task, device))
+    return False
+
+
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m workers", description=__doc__)
     parser.add_argument("--data", type=Path, help="data folder [default: UNSKEW_DATA, else the user's]")
     parser.add_argument("--slot", help="this worker's name; jobs left by an earlier worker of that name go on first")
-    parser.add_argument("--device", type=numbered, default="cpu", help="cpu, cuda:0, mps")
+    parser.add_argument(
+        "--device", type=numbered, default="cpu", help="cpu, cuda:0, mps; cuda:0,cuda:1: both share a training"
+    )
     parser.add_argument("--once", action="store_true", help="end when no job is queued or running")
     parser.add_argument(
         "--ttl", type=float, default=jobs.LIVE_SECONDS, help="seconds of silence after which a worker counts as dead"
@@ -121,7 +140,7 @@ def take_slot(data: Path, wanted: str, *, fixed: bool) -> tuple[str, object | No
 
 
 def numbered(device: str) -> str:
-    return "cuda:0" if device == "cuda" else device
+    return ",".join("cuda:0" if name == "cuda" else name for name in device.split(","))
 
 
 def take_device(device: str) -> object | None:

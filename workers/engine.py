@@ -21,6 +21,7 @@ from typing import Any
 
 from dbos import DBOS, SetEnqueueOptions, SetWorkflowID
 from dbos._error import DBOSAwaitedWorkflowMaxRecoveryAttemptsExceeded
+from sqlalchemy.exc import IntegrityError
 
 from backend import logs
 from backend.store import jobs
@@ -131,10 +132,14 @@ def _execute(job_id: str, position: int, total: int, step: Step) -> None:
         if not context.beside:
             begun |= {"done": float(position), "eta_seconds": context.clock.eta(position, total)}
         jobs.change(session, job_id, **begun)
-        jobs.log(session, job_id, f"start {position + 1}/{total}: {step['title']}")
+        reached = 0.0 if context.beside else jobs.get(session, job_id).done
+        jobs.log(session, job_id, jobs.start_line(position, total, reached, step["title"]))
     started = time.monotonic()
     try:
-        result = kind(_kind(job_id)).run(context, step)
+        try:
+            result = kind(_kind(job_id)).run(context, step)
+        except IntegrityError:  # a twin that was cancelled or frozen stored it first: now it is found
+            result = kind(_kind(job_id)).run(context, step)
     except Stopped:  # said here: the ledger has no ear any more for a job that was cancelled
         context.log("stopped; what is finished is kept")
         raise

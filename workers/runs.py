@@ -26,7 +26,9 @@ from unskew.pruning import kept
 from unskew.schemas.enums import Method, Split
 from unskew.schemas.methods import RECIPES
 from unskew.schemas.params import ModelSpec, TrainParams
-from unskew.training import TRAINING_VERSION, train
+from unskew.training import TRAINING_VERSION, TrainResult, train
+from unskew.training.share import Share
+from workers import gang
 from workers.context import Context
 
 
@@ -81,7 +83,6 @@ def ensure(context: Context, wanted: Wanted) -> int:
     if found is not None:
         context.log(f"already there: run {found}")
         return found
-    data = project_data(context.store, project.id, (wanted.attribute,) if wanted.attribute else ())
     title = (
         f"{wanted.method.value}, K = {wanted.n_removed:,}, seed {wanted.seed}"
         if wanted.n_removed
@@ -93,20 +94,10 @@ def ensure(context: Context, wanted: Wanted) -> int:
             jobs.add_metrics(session, context.job_id, key, title, epoch, values)
         context.progress(epoch, wanted.train.epochs, f"epoch {epoch:.0f} of {wanted.train.epochs}")
 
-    result = train(
-        wanted.method,
-        data,
-        model=wanted.model,
-        seed=wanted.seed,
-        keep=None if wanted.removed is None else kept(len(data.train), wanted.removed),
-        params=wanted.train,
-        base=_erm_state(context, wanted),
-        **_groups(context.store, data, wanted),
-        on_epoch=on_epoch,
-        should_stop=context.should_stop,
-        state_path=context.scratch / key,
-        device=context.device,
-    )
+    task = Task(project.id, wanted, _erm_state(context, wanted), context.scratch / key)
+    with gang.together():
+        gang.tell(task)
+        result = perform(context.store, task, context.device, on_epoch=on_epoch, should_stop=context.should_stop)
     if result.setting:
         context.log(f"{title}: {result.setting}")
     checkpoint = None
@@ -123,9 +114,42 @@ def ensure(context: Context, wanted: Wanted) -> int:
         result.test,
         checkpoint,
         n_train=result.n_train,
-        n_all=len(data.train),
+        n_all=len(_data(context.store, task).train),
         seconds=result.seconds,
     )
+
+
+@dataclass(frozen=True)
+class Task:
+    """A training as one process of a gang can tell it to the others."""
+
+    project_id: int
+    wanted: Wanted
+    base: dict[str, torch.Tensor] | None
+    state_path: Path
+
+
+def perform(store: Store, task: Task, device: str, **watch: Any) -> TrainResult:
+    """Train: in every process of a gang at once, or alone."""
+    data, wanted = _data(store, task), task.wanted
+    return train(
+        wanted.method,
+        data,
+        model=wanted.model,
+        seed=wanted.seed,
+        keep=None if wanted.removed is None else kept(len(data.train), wanted.removed),
+        params=wanted.train,
+        base=task.base,
+        **_groups(store, data, wanted),
+        state_path=task.state_path,
+        device=device,
+        share=Share.here(),
+        **watch,
+    )
+
+
+def _data(store: Store, task: Task) -> Data:
+    return project_data(store, task.project_id, (task.wanted.attribute,) if task.wanted.attribute else ())
 
 
 def add(

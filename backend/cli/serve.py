@@ -81,7 +81,7 @@ def _keep_worker(store: Store, device: str, stop: threading.Event) -> None:
 
 
 def worker(
-    device: Annotated[str, typer.Option(help="cpu, cuda:0, mps.")] = "cpu",
+    device: Annotated[str, typer.Option(help="cpu, cuda:0, mps; cuda:0,cuda:1: both share each training.")] = "cpu",
     slot: Annotated[str | None, typer.Option(help="This worker's name. [default: host and device]")] = None,
     once: Annotated[bool, typer.Option("--once", help="End when no job is left.")] = False,
     database: Annotated[
@@ -91,11 +91,20 @@ def worker(
     check: Annotated[
         bool, typer.Option("--check", help="Only say whether such a worker of this machine is alive: exit code 0 or 1.")
     ] = False,
+    artifacts: Annotated[
+        str | None,
+        typer.Option(envvar="UNSKEW_ARTIFACTS", help="URL of the shared store of artifacts. [default: the folder]"),
+    ] = None,
+    ttl: Annotated[
+        float, typer.Option(min=1, help="Seconds of silence after which this worker counts another as lost.")
+    ] = jobs.LIVE_SECONDS,
     data: DataOption = None,
 ) -> None:
     """Run a worker: it takes jobs from the store until Ctrl-C."""
     if database:
         os.environ["UNSKEW_DATABASE_URL"] = database
+    if artifacts:
+        os.environ["UNSKEW_ARTIFACTS"] = artifacts
     with opened(data) as store:
         if check:
             with store.read() as session:
@@ -103,6 +112,7 @@ def worker(
             out.print(", ".join(alive) or f"No worker on {device} of this machine is alive.", highlight=False)
             raise typer.Exit(0 if alive else 1)
         command = [sys.executable, "-m", "workers", "--data", str(store.data), "--device", device]
+        command += ["--ttl", str(ttl)]
         command += ["--slot", slot] if slot else []
         command += ["--once"] if once else []
         environment = os.environ | {"UNSKEW_DATABASE_URL": store.url}

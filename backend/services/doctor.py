@@ -16,7 +16,7 @@ from unskew.errors import ConflictError
 from unskew.schemas.enums import JobKind
 
 LOW_BYTES = 1_000_000_000
-OLD_SECONDS = 24 * 3600
+OLD_SECONDS = 24 * 3600  # a backup of much data takes hours
 
 
 def check(store: Store, *, repair: bool = False) -> dict[str, Any]:
@@ -31,13 +31,13 @@ def check(store: Store, *, repair: bool = False) -> dict[str, Any]:
         active = jobs.n_active(session)
         problems = health.database(session) + store.artifacts.problems(session)
         orphans = store.artifacts.orphans(session)
-        scratch = _scratch(store, jobs.unfinished(session))
+        scratch = _left_over(store, jobs.unfinished(session))
         n, workers = health.n_artifacts(session), sorted(jobs.live_slots(session))
     if active and repair:
         raise ConflictError(f"{active} jobs are queued or running.", fix="Let them end or cancel them, then repair.")
     if not active:
         problems += [f"no row refers to artifacts/{kind}/{name}" for kind, name in orphans]
-        problems += [f"left over: work/{path.name}" for path in scratch]
+        problems += [f"left over: {path.relative_to(store.data)}" for path in scratch]
     elif not workers:
         problems.append(f"{active} jobs wait, but no worker is alive: start one with `unskew worker`")
     free = shutil.disk_usage(store.data).free
@@ -59,11 +59,16 @@ def check(store: Store, *, repair: bool = False) -> dict[str, Any]:
     }
 
 
-def _scratch(store: Store, unfinished: Collection[str]) -> list[Path]:
-    """What steps that were killed, or that ended on another machine, left in `work`; a young stranger may be in use."""
+def _left_over(store: Store, unfinished: Collection[str]) -> list[Path]:
+    """What was killed half-way in `work` and `thumbnails`, and scratch of jobs that ended on another machine.
+
+    A young file that belongs to no job may be in use.
+    """
+    others = list((store.data / "thumbnails").glob("*/.*.webp.*"))
     found = []
     for path in (store.data / "work").iterdir():
-        of_job = path.name.rpartition("-")[0] in set(JobKind)
-        if path.name not in unfinished and (of_job or path.stat().st_mtime < time.time() - OLD_SECONDS):
+        if path.name.rpartition("-")[0] not in set(JobKind):
+            others.append(path)
+        elif path.name not in unfinished:
             found.append(path)
-    return found
+    return found + [path for path in others if path.stat().st_mtime < time.time() - OLD_SECONDS]

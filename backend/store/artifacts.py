@@ -22,6 +22,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from backend.store import tables
+from backend.store.db import insert_new
 from backend.store.remote import Remote
 from unskew.errors import NotFoundError, StorageError
 
@@ -80,8 +81,8 @@ class Artifacts:
         manifest = self.manifest(kind, artifact_id)
         if session.get(tables.Artifact, artifact_id) is None:
             size = sum(entry["bytes"] for entry in manifest["files"].values())
-            session.add(tables.Artifact(id=artifact_id, kind=kind, manifest=manifest, bytes=size))
-            session.flush()
+            row = {"id": artifact_id, "kind": kind, "manifest": manifest, "bytes": size}
+            session.execute(insert_new(session, tables.Artifact).values(row))
         return artifact_id
 
     def make(self, kind: str, artifact_id: str, writer: Callable[[Path], None]) -> None:

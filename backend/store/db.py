@@ -7,6 +7,7 @@ wait for each other instead of failing half-way.
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 import threading
@@ -32,7 +33,9 @@ if TYPE_CHECKING:
 
     from backend.store.artifacts import Artifacts
 
-BUSY_SECONDS = 30
+BUSY_SECONDS = 30  # that a person waits for a busy database
+PATIENT_SECONDS = 3600  # that a job does: it has nothing better to do, and hours to lose
+DISK_ERRORS = (errno.ENOSPC, errno.EROFS, errno.EFBIG, errno.EDQUOT, errno.EIO)
 FOLDERS = ("artifacts", "thumbnails", "work", "sources", "locks")
 MIGRATIONS = Path(__file__).parent / "migrations"
 APPLICATION = "unskew"
@@ -42,15 +45,18 @@ MIGRATION_LOCK = 7_146_953  # any number that nobody else uses in this database
 class Store:
     """Database and artifacts of one data folder. Safe to share between threads; not between forked processes."""
 
-    def __init__(self, data: Path, url: str, engine: Engine) -> None:
+    def __init__(self, data: Path, url: str, engine: Engine, busy_seconds: int = BUSY_SECONDS) -> None:
         self.data = data
         self.url = url
         self.engine = engine
+        self.busy_seconds = busy_seconds
         self._writer = threading.Lock()
 
     @classmethod
-    def open(cls, data: Path | str | None = None, url: str | None = None) -> Store:
+    def open(cls, data: Path | str | None = None, url: str | None = None, busy_seconds: int = BUSY_SECONDS) -> Store:
         """Open the store in `data` (default: UNSKEW_DATA, else the user's data folder), creating what is missing.
+
+        `busy_seconds`: how long to wait for SQLite's other writers before an error.
 
         Raises:
             StorageError: the folder cannot be written, or the database cannot be opened or migrated.
@@ -58,7 +64,7 @@ class Store:
         folder = Path(data or os.environ.get("UNSKEW_DATA") or user_data_path("unskew")).expanduser().absolute()
         _make_folders(folder)
         address = url or os.environ.get("UNSKEW_DATABASE_URL") or f"sqlite:///{folder / 'unskew.db'}"
-        store = cls(folder, address, _engine(address))
+        store = cls(folder, address, _engine(address, busy_seconds), busy_seconds)
         try:
             with file_lock(folder / "locks" / "migrate"):
                 migrate(store)
@@ -100,7 +106,7 @@ class Store:
     def _turn(self) -> Iterator[None]:
         """SQLite has one writer at a time, and whoever finds it busy sleeps and tries again: with many threads one of
         them can be unlucky for seconds. Ours queue up here; other processes still wait in SQLite."""
-        mine = self.engine.dialect.name == "sqlite" and self._writer.acquire(timeout=BUSY_SECONDS)
+        mine = self.engine.dialect.name == "sqlite" and self._writer.acquire(timeout=self.busy_seconds)
         try:
             yield
         finally:
@@ -175,10 +181,10 @@ def _make_folders(folder: Path) -> None:
         ) from error
 
 
-def _engine(url: str) -> Engine:
+def _engine(url: str, busy_seconds: int) -> Engine:
     if not url.startswith("sqlite"):
         return create_engine(url, pool_size=5, max_overflow=20, pool_pre_ping=True)
-    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False})
+    engine = create_engine(url, connect_args={"timeout": busy_seconds, "check_same_thread": False})
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
@@ -186,7 +192,7 @@ def _engine(url: str) -> Engine:
 
 def _prepare_sqlite(connection: Any, _: object) -> None:
     connection.isolation_level = None  # we say BEGIN ourselves
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", f"busy_timeout={BUSY_SECONDS * 1000}"):
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}")
 
 
@@ -202,6 +208,13 @@ def _shown(url: str) -> str:
 def is_busy(error: OperationalError) -> bool:
     """Whether the database was locked for longer than we wait."""
     return "database is locked" in str(error.orig)
+
+
+def of_storage(error: BaseException) -> str | None:
+    """What the disk or the database said, where one of them is at fault and not we."""
+    if isinstance(error, OSError) and error.errno in DISK_ERRORS:
+        return f"{error.strerror}: {error.filename}" if error.filename else str(error.strerror)
+    return str(error.orig) if isinstance(error, OperationalError) else None
 
 
 def insert_new(session: Session, table: type[Any]) -> Any:

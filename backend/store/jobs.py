@@ -13,12 +13,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import ValidationError
-from sqlalchemy import func, select, text, update
+from sqlalchemy import case, func, select, text, update
 from sqlalchemy.orm import Session
 
 from backend.store import tables
-from backend.store.db import Store, insert_new
-from unskew.errors import ConflictError, NotFoundError, RowError, SettingsError, UnskewError
+from backend.store.db import Store, insert_new, of_storage
+from unskew.errors import ConflictError, NotFoundError, RowError, SettingsError, StorageError, UnskewError
 from unskew.schemas import api, params
 from unskew.schemas.enums import JobKind, JobStatus
 
@@ -37,7 +37,7 @@ PRIORITY = 10  # unset would overtake everything
 ACTIVE = (JobStatus.QUEUED, JobStatus.RUNNING)
 LEDGER_ACTIVE = ("ENQUEUED", "PENDING", "DELAYED")  # the engine's words
 LIVE_SECONDS = 60.0
-MAX_ATTEMPTS = 5  # deaths of a worker on one step before the job is given up
+MAX_ATTEMPTS = 10  # deaths of a worker on one step before the job is given up
 
 PARAMS: dict[JobKind, type[params.Params]] = {
     JobKind.IMPORT: params.ImportParams,
@@ -145,7 +145,10 @@ def as_schema(session: Session, row: tables.Job) -> api.Job:
 
 
 def change(session: Session, job_id: str, **values: Any) -> None:
-    """Write columns of a job; a job that was cancelled meanwhile stays cancelled."""
+    """Write columns of a job; one that was cancelled meanwhile stays cancelled. `done` never goes back."""
+    if "done" in values:
+        done = tables.Job.done
+        values["done"] = case((done > values["done"], done), else_=values["done"])
     session.execute(
         update(tables.Job).where(tables.Job.id == job_id, tables.Job.status != JobStatus.CANCELLED).values(**values)
     )
@@ -178,7 +181,14 @@ def finish(session: Session, job_id: str, result: dict[str, Any]) -> None:
 
 
 def fail(session: Session, job_id: str, error: BaseException) -> None:
-    """Record why: a user's mistake in its own words, anything else by its type."""
+    """Record why: a user's mistake in its own words, what disk or database said, anything else by its type."""
+    storage = of_storage(error)
+    if storage is not None:
+        error = StorageError(
+            f"The job could not store what it made: {storage}.",
+            fix="Free some space on the disks of data folder and database, then resume the job. "
+            "`unskew doctor` says more.",
+        )
     if isinstance(error, UnskewError):
         rows = [api.RowProblem(**vars(row)) for row in error.rows]
         problem = api.Problem(
@@ -256,6 +266,9 @@ def requeue(store: Store, job_id: str) -> None:
     """Put an ended workflow back into the queue at its first step without a good result."""
     with store.read() as session:
         queue = queue_for(session, JobKind(get(session, job_id).kind))
+    [own] = store.queue.list_workflows(workflow_ids=[job_id], load_input=False, load_output=False)
+    if own.status in LEDGER_ACTIVE:  # its worker was lost between telling of the end and ending
+        store.queue.cancel_workflow(job_id, cancel_children=True)
     flows = store.queue.list_workflows(workflow_id_prefix=step_id(job_id, ""), load_input=False, load_output=False)
     for flow in flows:
         if flow.status not in (*LEDGER_ACTIVE, "SUCCESS"):
@@ -289,13 +302,27 @@ def n_finished(session: Session, job_id: str) -> int:
     return len({line.split(":", 1)[0] for line in lines})
 
 
+def start_line(position: int, total: int, done: float, title: str) -> str:
+    """What the log says at the start of a step; an attempt before it may have got further than its beginning."""
+    reached = f" from {done:.4f}" if done > position else ""
+    return f"start {position + 1}/{total}{reached}: {title}"
+
+
 def futile_starts(session: Session, job_id: str) -> int:
-    """How often a worker began with the job since its last finished step: many mean that the step kills its worker."""
+    """How often the job was begun since it last got on: many mean that the step kills its worker.
+
+    A worker that was lost after it had got on, however often that happens, is not the job's fault.
+    """
     query = select(tables.JobLog.text).where(tables.JobLog.job_id == job_id).order_by(tables.JobLog.id.desc())
-    n = 0
+    n, reached = 0, None
     for line in session.scalars(query.limit(200)):
-        if line.startswith(("end ", "resumed", "given up")):
+        if line.startswith(("end ", "resumed")):
             break
+        if line.startswith("start "):
+            head = line.split(":", 1)[0]
+            if reached not in (None, head):
+                break
+            reached = head
         n += line.startswith(("start ", "taken up "))
     return n
 

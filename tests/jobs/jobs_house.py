@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -91,3 +92,24 @@ def import_digits(house: House, manifest: Path) -> int:
 
 def training(seeds: list[int], epochs: int = 2) -> TrainJobParams:
     return TrainJobParams(model=TINY, train=TrainParams(epochs=epochs, batch_size=32), seeds=seeds)
+
+
+SERVE = (
+    "import sys; from backend.store.db import Store; from backend.api.serve import serve; "
+    "serve(Store.open(sys.argv[1]), port=int(sys.argv[2]), ui=False)"
+)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def start_web(store: Store, port: int) -> subprocess.Popen[bytes]:
+    """The web process of a store, without the dashboard."""
+    environment = os.environ | {"UNSKEW_DATABASE_URL": store.url}
+    with (store.data / "web.log").open("ab") as log:
+        command = [sys.executable, "-c", SERVE, str(store.data), str(port)]
+        return subprocess.Popen(command, stdout=log, stderr=log, env=environment)

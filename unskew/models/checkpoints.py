@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import os
 import pickle
+import re
 import tempfile
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
@@ -38,7 +40,7 @@ def save_state(path: Path, state: Mapping[str, torch.Tensor]) -> None:
     """
     tensors = {k: v.detach().to("cpu", copy=True).contiguous() for k, v in state.items()}
     if Path(path).suffix == ".safetensors":
-        _write(Path(path), lambda file: save_file(tensors, file))
+        _write(Path(path), lambda file: save_file(tensors, file.name))
     else:
         _write(Path(path), lambda file: torch.save(tensors, file))
 
@@ -149,16 +151,31 @@ def _first(items: list[str]) -> str:
     return ", ".join(items[:_SHOWN]) + (f" and {rest} more" if rest > 0 else "")
 
 
-def _write(path: Path, writer: Callable[[str], None]) -> None:
-    """Write to a temporary name in the same folder, flush to disk, rename: readers see the old file or the new one."""
+def _write(path: Path, writer: Callable[[IO[bytes]], None]) -> None:
+    """Write to a temporary name in the same folder, flush to disk, rename: readers see the old file or the new one.
+
+    Raises OSError when the disk is full or read-only, whatever the writer makes of that.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     os.close(handle)
     try:
-        writer(temporary)
-        with open(temporary, "rb") as file:
+        with open(temporary, "wb") as file:
+            writer(file)
+            file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
+    except (SafetensorError, RuntimeError) as error:
+        Path(temporary).unlink(missing_ok=True)
+        raise (_of_the_disk(error) or error) from error
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def _of_the_disk(error: Exception) -> OSError | None:
+    """What the disk said: torch has it as the context of its own error, safetensors in the text."""
+    if isinstance(error.__context__, OSError):
+        return error.__context__
+    found = re.search(r"\(os error (\d+)\)", str(error))
+    return OSError(int(found[1]), os.strerror(int(found[1]))) if found else None

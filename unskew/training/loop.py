@@ -1,7 +1,8 @@
 """The one training loop: fixed rows, fixed length, resumable at the end of an epoch; it may keep its best epoch.
 
 All randomness follows from (seed, epoch): the order of the rows and whatever the layers draw. So a run that was killed
-and goes on from its last saved epoch ends with the same bits as one that was not.
+and goes on from its last saved epoch ends with the same bits as one that was not. Several processes may share a run
+(`share`); what they add up differs from one process's sum in the last bits.
 """
 
 from __future__ import annotations
@@ -24,8 +25,10 @@ from unskew.models.checkpoints import load_progress, save_progress
 from unskew.schemas.params import TrainParams
 from unskew.training.inputs import InputSource
 from unskew.training.objectives import CrossEntropy, Objective
+from unskew.training.share import Share
 
-_SAVE_EVERY = 10.0  # seconds between two saved states
+_SAVE_EVERY = 1.0  # seconds between two saved states, at least
+_SAVE_SHARE = 0.05  # of the time that saving may take
 _SHORTEST_CYCLE = 10  # steps; with fewer the one-cycle schedule has no rising phase, and at 5 it divides by zero
 
 Metrics = dict[str, float]
@@ -73,6 +76,7 @@ class Fit:
     curves: list[tuple[int, Metrics]] = field(default_factory=list)
     seconds: float = 0.0
     best: Best | None = None
+    share: Share = field(default_factory=Share)
     parts: int = 1  # that a batch goes through the model in; more than one since memory ran out
 
     def run(self) -> None:
@@ -87,10 +91,12 @@ class Fit:
         optimizer, schedule = _optimizer(self.model, self.params, steps=self.epochs * len(batches))
         first = self._resume(optimizer, schedule)
         target = torch.from_numpy(np.array(self.label, dtype=np.int64)).to(self.device)
-        began, before, saved = time.monotonic(), self.seconds, time.monotonic()
+        began, before = time.monotonic(), self.seconds
+        save_at = began + _SAVE_EVERY
         for epoch in range(first, self.epochs):
             loss = self._epoch(epoch, batches, target, optimizer, schedule)
             done = epoch + 1
+            self.share.average(self.model.buffers())
             if done % self.evaluate_every == 0 or done == self.epochs:
                 measured, score = self.evaluate(self.model)
                 metrics = {"train_loss": loss, **measured}
@@ -99,9 +105,11 @@ class Fit:
                 if self.on_epoch is not None:
                     self.on_epoch(done, metrics)
             self.seconds = before + time.monotonic() - began
-            if self.state_path is not None and (time.monotonic() - saved >= _SAVE_EVERY or done == self.epochs):
+            started = time.monotonic()
+            if self.state_path is not None and self.share.first and (started >= save_at or done == self.epochs):
                 self._save(done, optimizer, schedule)
-                saved = time.monotonic()
+                ended = time.monotonic()
+                save_at = ended + max(_SAVE_EVERY, (ended - started) / _SAVE_SHARE)
         if self.best is not None:
             self.model.load_state_dict(self.best.state)
 
@@ -122,7 +130,7 @@ class Fit:
         order = self._order(np.random.default_rng([self.seed % 2**63, epoch]))
         total = torch.zeros((), device=self.device)
         for start, end in batches:
-            if self.should_stop is not None and self.should_stop():
+            if self.share.any(self.should_stop is not None and self.should_stop(), self.device):
                 raise Stopped
             rows = order[start:end]
             label = target[torch.from_numpy(rows).to(self.device)]
@@ -163,12 +171,17 @@ class Fit:
     def _in_parts(self, rows: NDArray[np.int64], label: torch.Tensor, optimizer: torch.optim.Optimizer) -> torch.Tensor:
         optimizer.zero_grad(set_to_none=True)
         total = torch.zeros((), device=self.device)
-        for part in np.array_split(np.arange(len(rows)), min(self.parts, len(rows))):
+        alone = not self.objective.adds_up or len(rows) < 2 * self.share.world  # then every process does all of it
+        share = Share() if alone else self.share
+        mine = share.of(len(rows))
+        for part in np.array_split(mine, min(self.parts, len(mine))):
             inputs = preprocess(self.inputs.batch(rows[part]))
             loss = self.objective.loss(self.model, inputs, label[part[0] : part[-1] + 1], rows[part])
             loss = loss * (len(part) / len(rows))
             loss.backward()  # type: ignore[no-untyped-call]
             total += loss.detach()
+        gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
+        share.add_up([total, *gradients])
         return total
 
     def _order(self, rng: np.random.Generator) -> NDArray[np.int64]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +22,7 @@ from unskew.training.loop import Fit, Metrics, Score
 from unskew.training.objectives import CrossEntropy, GroupDRO, Lisa, Objective
 from unskew.training.predict import predict
 from unskew.training.recipes import Trial
+from unskew.training.share import Share
 
 Groups = NDArray[np.int64]
 Curves = list[tuple[float, str, float]]
@@ -67,6 +68,7 @@ class Runs:
     on_epoch: Callable[[float, Metrics], None] | None = None
     should_stop: Callable[[], bool] | None = None
     state_path: Path | None = None
+    share: Share = field(default_factory=Share)
     work: int = 1
     done: int = 0
     number: int = 0
@@ -118,7 +120,7 @@ class Runs:
 
     def forget(self) -> None:
         """Remove the saved states: the method has ended."""
-        for number in range(self.number):
+        for number in range(self.number) if self.share.first else ():
             path = self._path(number)
             if path is not None:
                 path.unlink(missing_ok=True)
@@ -152,6 +154,7 @@ class Runs:
             on_epoch=report,
             should_stop=self.should_stop,
             state_path=self._path(self.number),
+            share=self.share,
         )
 
     def _objective(self, trial: Trial) -> Objective:

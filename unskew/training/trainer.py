@@ -20,6 +20,7 @@ from unskew.training.loop import Metrics
 from unskew.training.methods import run_method
 from unskew.training.recipes import Rows, kept_rows, recipe, refuse_forbidden_labels
 from unskew.training.runs import Curves, Groups, Runs
+from unskew.training.share import Share
 
 TRAINING_VERSION = 1  # rises with every change that changes all results: part of the key of a stored run
 
@@ -63,6 +64,7 @@ def train(
     should_stop: Callable[[], bool] | None = None,
     state_path: Path | None = None,
     device: str = "cpu",
+    share: Share | None = None,
 ) -> TrainResult:
     """Train one model by one method.
 
@@ -82,8 +84,10 @@ def train(
         on_epoch: called with (epochs done, metrics): train_loss and validation_loss [nats], validation_accuracy,
             worst_class_accuracy. Epochs run from 0 to `params.epochs` whatever the method does inside.
         should_stop: asked before every batch.
-        state_path: file that the run keeps its state in, at most every 10 seconds and at the end of an epoch. A call
-            with the same arguments goes on from there, and ends with the same bits. Removed at the end.
+        state_path: file that the run keeps its state in, at the end of an epoch, every second or as seldom as makes it
+            5 % of the time. A call with the same arguments goes on from there, and ends with the same bits. Removed at
+            the end.
+        share: which process of several this is: all call with the same arguments, and get the same result.
     Raises:
         SettingsError: labels that the method may not read or that it lacks; missing or impossible rows.
         ModelError: the model cannot be built, training diverged, or it has no last layer to refit.
@@ -110,6 +114,7 @@ def train(
         on_epoch,
         should_stop,
         state_path,
+        share or Share(),
     )
     cuda = [runs.device] if runs.device.type == "cuda" else []
     with torch.random.fork_rng(devices=cuda), torch.backends.cudnn.flags(benchmark=False, deterministic=True):

@@ -30,7 +30,8 @@ from workers.quality import proxies_of
 from workers.runs import project_data
 
 SPLITS = (Split.TRAIN, Split.VALIDATION)
-CHUNK_ROWS = 2048
+CHUNK_ROWS = 2048  # or a multiple of it, where a split would have more than MOST_CHUNKS
+MOST_CHUNKS = 1000
 FEATURES_VERSION = 2  # rises with every change that changes features
 POLL_SECONDS = 0.5
 
@@ -62,8 +63,9 @@ def _chunks(context: Context) -> Iterator[tuple[Split, tuple[int, int]]]:
     for split in SPLITS:
         with context.store.read() as session:
             n = len(projects.labels(session, context.project_id, split))
-        for start in range(0, n, CHUNK_ROWS):
-            yield split, (start, min(start + CHUNK_ROWS, n))
+        size = CHUNK_ROWS * max(1, -(-n // (CHUNK_ROWS * MOST_CHUNKS)))
+        for start in range(0, n, size):
+            yield split, (start, min(start + size, n))
 
 
 def _make_chunk(context: Context, run_id: int, split: Split, rows: tuple[int, int]) -> bool:

@@ -68,6 +68,7 @@ def test_a_resumed_method_equals_an_undisturbed_one(
     method: str, data: Data, groups: dict[str, Any], small: ModelSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(training_loop, "_SAVE_EVERY", 0.0)  # at every epoch
+    monkeypatch.setattr(training_loop, "_SAVE_SHARE", float("inf"))
     common: dict[str, Any] = {"model": small, "seed": 0, "params": SHORT, "tuning": BRIEF}
     common |= given(Method(method), groups)
     batches = 0

@@ -111,6 +111,7 @@ def test_a_resumed_run_equals_an_undisturbed_one(
     optimizer: Any, schedule: Any, data: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(training_loop, "_SAVE_EVERY", 0.0)  # at every epoch
+    monkeypatch.setattr(training_loop, "_SAVE_SHARE", float("inf"))
     params = TrainParams(epochs=4, batch_size=16, optimizer=optimizer, schedule=schedule)
     undisturbed = train("erm", data, model=WITH_DROPOUT, seed=3, params=params)
     state, batches = tmp_path / "state", 0
@@ -137,6 +138,7 @@ def test_a_state_of_another_run_is_not_used(
     data: Data, small: ModelSpec, short: TrainParams, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(training_loop, "_SAVE_EVERY", 0.0)
+    monkeypatch.setattr(training_loop, "_SAVE_SHARE", float("inf"))
     calls = 0
 
     def stop() -> bool:
