@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What the tests need besides Python: Chromium, Postgres, an S3 server, a clock that can be set. Installs what it can.
+# What the tests need besides Python: Chromium, Postgres, an S3 server. Installs what it can.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -9,10 +9,6 @@ apt_install() { command -v apt-get >/dev/null && as_root apt-get update -qq && a
 if ! command -v chromium >/dev/null && ! command -v chromium-browser >/dev/null && ! command -v google-chrome >/dev/null; then
   echo "Installing Chromium for the browser tests"
   apt_install chromium fonts-dejavu-core || .venv/bin/playwright install chromium
-fi
-if ! ls /usr/lib/*/faketime/libfaketimeMT.so.1 >/dev/null 2>&1; then
-  echo "Installing libfaketime for the test of a clock that jumps"
-  apt_install libfaketime || { echo "Please install libfaketime, then run again." >&2; exit 1; }
 fi
 # An S3 server, in an environment of its own: it wants older versions of libraries than we do.
 if [ ! -x .venv/s3-server/bin/moto_server ]; then
