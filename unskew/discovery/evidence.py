@@ -19,8 +19,8 @@ from unskew.schemas.enums import Verdict
 
 STRONG_GAP = 0.10  # the accuracy gap that a strong verdict has to exceed even at the low end of its interval
 STRONG_SIDE = 10  # examples that the smaller side of a strong direction needs
-STRONG_LIKENESS = 0.6  # see docs/evidence.md for both
-POSSIBLE_LIKENESS = 0.5
+STRONG_LIKENESS = 0.7  # see docs/evidence.md for both
+POSSIBLE_LIKENESS = 0.6
 _LEVEL = 0.05
 
 
@@ -38,8 +38,8 @@ def evidence(
     (Bonferroni over all directions of all classes that were looked at), and about the likeness of the class's wrongly
     predicted examples:
 
-        strong    the gap exceeds 10 points even at the low end, the smaller side has 10 examples, likeness >= 0.6
-        possible  the gap exceeds 0 at the low end, likeness >= 0.5
+        strong    the gap exceeds 10 points even at the low end, the smaller side has 10 examples, likeness >= 0.7
+        possible  the gap exceeds 0 at the low end, likeness >= 0.6
         none      otherwise
 
     The intervals returned are the usual 95 % ones, not corrected.

@@ -58,7 +58,7 @@ def test_classes_are_averaged() -> None:
 
 @pytest.mark.parametrize(
     ("value", "verdict"),
-    [(0.9, Verdict.STRONG), (0.55, Verdict.POSSIBLE), (0.1, Verdict.NONE), (None, Verdict.POSSIBLE)],
+    [(0.9, Verdict.STRONG), (0.65, Verdict.POSSIBLE), (0.1, Verdict.NONE), (None, Verdict.POSSIBLE)],
 )
 def test_the_verdict_needs_a_gap_and_likeness(value: float | None, verdict: Verdict) -> None:
     projection = np.linspace(-1, 1, 400)
