@@ -1,14 +1,15 @@
 """The only door to the server: one client, and reads that are cached for a moment under their ids.
 
-A page reads the same thing in several places, so a read lives for one run of the script, never longer: `fresh()` begins
-a run. What never changes once it was made (extremes, previews of a score set, flips) is kept. Whoever writes, and
-whoever sees a job end, calls `forget()`.
+A page reads the same thing in several places, so a read lives for one run of the script, never longer: `whole_run()`
+spans a run, `fresh()` begins one of a fragment alone. What never changes once it was made (extremes, previews of a
+score set, flips) is kept. Whoever writes, and whoever sees a job end, calls `forget()`.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
@@ -24,7 +25,7 @@ COOKIE = "unskew_login"
 DOCS = "/docs"  # of the API, on the same server
 # Never changes under its key; of one person only, because rights differ.
 lasting = st.cache_data(ttl=600, max_entries=200, show_spinner=False, scope="session")
-_READS = "_reads"
+_READS, _WHOLE = "_reads", "_whole_run"
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -44,9 +45,20 @@ def brief(read: Callable[P, R]) -> Callable[P, R]:
     return once
 
 
+@contextmanager
+def whole_run() -> Iterator[None]:
+    """A run of the whole script: nothing read before counts, and its fragments share what is read."""
+    st.session_state[_READS], st.session_state[_WHOLE] = {}, True
+    try:
+        yield
+    finally:
+        st.session_state[_WHOLE] = False
+
+
 def fresh() -> None:
-    """Begin a run, of the whole script or of a fragment: nothing read before counts."""
-    st.session_state[_READS] = {}
+    """Begin a run of a fragment: nothing read before counts, unless the whole script is what runs."""
+    if not st.session_state.get(_WHOLE):
+        st.session_state[_READS] = {}
 
 
 @st.cache_resource(show_spinner=False, scope="session")
@@ -75,7 +87,7 @@ def role(slug: str | None) -> Role | None:
 
 def forget() -> None:
     """Drop every read: something was written, or a job ended."""
-    fresh()
+    st.session_state[_READS] = {}
     st.cache_data.clear()
 
 
@@ -115,6 +127,12 @@ def nearest(slug: str, example_id: int, *, n: int) -> list[body.Example]:
 def examples_by_id(slug: str, example_ids: tuple[int, ...]) -> list[body.Example]:
     """In the order given."""
     return client().examples_by_id(slug, list(example_ids))
+
+
+@brief
+def thumbnails(slug: str, example_ids: tuple[int, ...], *, size: int) -> dict[int, bytes]:
+    """WebP by id; the browser asks itself for those that are not among them."""
+    return client().thumbnails(slug, example_ids, size=size) if example_ids else {}
 
 
 @brief

@@ -33,7 +33,6 @@ VIEWS = {
 
 def main() -> None:
     """Draw the frame, then the page."""
-    api.fresh()
     try:
         who = api.me()
     except LoginError:
@@ -65,4 +64,5 @@ def main() -> None:
         )
 
 
-main()
+with api.whole_run():
+    main()

@@ -11,7 +11,7 @@ from backend.services.downloads import Download
 from backend.store.db import Store
 
 
-def _store(request: Request) -> Store:
+async def _store(request: Request) -> Store:  # async: no turn of the thread pool for it
     store: Store = request.app.state.store
     return store
 

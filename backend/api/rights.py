@@ -13,6 +13,8 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Request
 from fastapi.routing import APIRoute
+from sqlalchemy.orm import Session
+from starlette.concurrency import run_in_threadpool
 from starlette.routing import BaseRoute
 
 from backend.api.deps import StoreDep
@@ -31,20 +33,36 @@ def identify(store: Store, headers: Any, cookies: Any, *, local: bool) -> Identi
     Args:
         local: the server can be reached from this machine only; as long as it has no users, nobody needs to log in.
     """
+    with store.read() as session:
+        return _identify(session, headers, cookies, local=local)
+
+
+def _identify(session: Session, headers: Any, cookies: Any, *, local: bool) -> Identity | None:
     scheme, _, bearer = headers.get("authorization", "").partition(" ")
     key = bearer.strip() if scheme.lower() == "bearer" else cookies.get(COOKIE)
-    with store.read() as session:
-        if key:
-            return accounts.identify(session, key)
-        return LOCAL if local and not accounts.any_user(session) else None
+    if key:
+        return accounts.identify(session, key)
+    return LOCAL if local and not accounts.any_user(session) else None
 
 
-def _identity(request: Request, store: StoreDep) -> Identity:
-    who = identify(store, request.headers, request.cookies, local=request.app.state.local)
+def _caller(session: Session, request: Request) -> Identity:
+    """Who asks; found once a request."""
+    known: Identity | None = getattr(request.state, "who", None)
+    who = known or _identify(session, request.headers, request.cookies, local=request.app.state.local)
     if who is None:
         raise LoginError("Nobody is logged in.", fix="Log in at /login, or send a token: Authorization: Bearer ….")
     request.state.who = who
     return who
+
+
+async def _identity(request: Request, store: StoreDep) -> Identity:
+    known: Identity | None = getattr(request.state, "who", None)
+    return known if known is not None else await run_in_threadpool(_looked_up, request, store)
+
+
+def _looked_up(request: Request, store: Store) -> Identity:
+    with store.read() as session:
+        return _caller(session, request)
 
 
 Who = Annotated[Identity, Depends(_identity)]
@@ -56,22 +74,24 @@ class Needs:
     def __init__(self, role: Role) -> None:
         self.role = role
 
-    def __call__(self, request: Request, store: StoreDep, who: Who) -> None:
+    def __call__(self, request: Request, store: StoreDep) -> None:
+        """In one session and one turn of the thread pool: pages of pictures ask hundreds of times."""
         request.state.project_id = None
-        name, value = next(iter(request.path_params.items()), ("", ""))
-        if not name or name in owners.WITHOUT_PROJECT:
-            if self.role is not Role.VIEWER:  # what a viewer sees there, the route itself cuts to what is theirs
-                who.require(self.role)
-            return
-        try:
-            with store.read() as session:
+        with store.read() as session:
+            who = _caller(session, request)
+            name, value = next(iter(request.path_params.items()), ("", ""))
+            if not name or name in owners.WITHOUT_PROJECT:
+                if self.role is not Role.VIEWER:  # what a viewer sees there, the route itself cuts to what is theirs
+                    who.require(self.role)
+                return
+            try:
                 project_id = owners.project_of(session, name, str(value))
-            if project_id is None and who.visible is not None:
-                raise NotFoundError("There is no such thing.")
-            request.state.project_id = project_id
-        except NotFoundError:
-            if who.visible is not None:  # a stranger learns as much about what is hidden as about what is not there
-                raise
+                if project_id is None and who.visible is not None:
+                    raise NotFoundError("There is no such thing.")
+                request.state.project_id = project_id
+            except NotFoundError:
+                if who.visible is not None:  # a stranger learns as much about what is hidden as about what is not there
+                    raise
         who.require(self.role, request.state.project_id)
 
 

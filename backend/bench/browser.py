@@ -16,7 +16,7 @@ WATCH = """(() => {
   let host = null
   const grid = () => {
     const holds = node => node.shadowRoot?.querySelector(".grid-root")
-    if (!host?.isConnected) host = [...document.querySelectorAll("div")].find(holds)
+    if (!host?.isConnected) host = [...document.querySelectorAll('[data-testid="stBidiComponentIsolated"]')].find(holds)
     return host?.shadowRoot
   }
   const all = selector => [...document.querySelectorAll(selector), ...(grid()?.querySelectorAll(selector) ?? [])]

@@ -96,8 +96,8 @@ class _Measured:
         cold = opened.opened(browse, "gallery")
         first = [opened.opened(browse, "gallery") for _ in range(self.repeats)]
         turns = []
-        pages = opened.page.locator(".st-key-b_page")
-        following, back = (pages.get_by_role("button", name=name, exact=True) for name in ("Next page", "Page 1"))
+        pages = opened.page.locator(".us-pager")
+        following, back = (pages.get_by_role("button", name=name, exact=True) for name in ("Next page", "First page"))
         for _ in range(self.repeats):
             opened.idle()
             turns.append(opened.after("click", "gallery", (following if following.is_enabled() else back).click))

@@ -12,7 +12,10 @@ import hashlib
 import io
 import os
 import uuid
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
+from time import monotonic
 
 from PIL import Image
 
@@ -34,22 +37,69 @@ PICTURES = {  # what browsers draw and nothing runs in; SVG is not among them
     "TIFF": "image/tiff",
     "PPM": "image/x-portable-anymap",
 }
+MOMENT_SECONDS = 0.1  # for making thumbnails while a page waits for all of its own
 QUALITY = 85  # of WebP; small images are stored without loss
 
 
-def thumbnail(store: Store, slug: str, example_id: int, size: int) -> tuple[Path, str]:
-    """(file, ETag) of an example's thumbnail, made now if it is not there yet.
+def thumbnail(store: Store, slug: str, example_id: int, size: int) -> tuple[bytes, str]:
+    """(WebP, ETag) of an example's thumbnail, made now if it is not there yet.
 
     Raises:
         SettingsError: a size that is not offered. NotFoundError: no such example; its file is gone, changed or broken.
     """
+    _offered(size)
+    source, digest = _source(store, slug, example_id)
+    file = _place(store, digest, size)
+    content = _read(file)
+    if content is None:
+        _make(_content(source, digest), file, size)
+        content = file.read_bytes()
+    return content, f'"{digest}-{size}"'
+
+
+def thumbnails(store: Store, slug: str, example_ids: Sequence[int], size: int) -> dict[int, bytes]:
+    """WebP by example id: those that are made already, and as many others as can be made within `MOMENT_SECONDS`.
+
+    Left out is what has no picture, or takes longer: `thumbnail` makes it, or says what is wrong with it.
+    """
+    _offered(size)
+    with store.read() as session:
+        project = project_store.get(session, slug)
+        root = Path(project.source["root"])
+        rows = pages.files_of(session, project.id, example_ids)
+    found: dict[int, bytes] = {}
+    missing: list[tuple[int, Path, str]] = []
+    for number, path, digest in rows:
+        content = _read(_place(store, digest, size))
+        if content is None:
+            missing.append((number, root / path, digest))
+        else:
+            found[number] = content
+    end = monotonic() + MOMENT_SECONDS
+    for number, source, digest in missing:
+        if monotonic() > end:
+            break
+        with suppress(NotFoundError):
+            file = _place(store, digest, size)
+            _make(_content(source, digest), file, size)
+            found[number] = file.read_bytes()
+    return found
+
+
+def _offered(size: int) -> None:
     if size not in SIZES:
         raise SettingsError(f"There are no thumbnails of size {size}.", fix=f"Choose one of {SIZES}.")
-    source, digest = _source(store, slug, example_id)
-    file = store.data / "thumbnails" / digest[:2] / f"{digest}-{size}.webp"
-    if not file.exists():
-        _make(_content(source, digest), file, size)
-    return file, f'"{digest}-{size}"'
+
+
+def _place(store: Store, digest: str, size: int) -> Path:
+    return store.data / "thumbnails" / digest[:2] / f"{digest}-{size}.webp"
+
+
+def _read(file: Path) -> bytes | None:
+    try:
+        return file.read_bytes()
+    except FileNotFoundError:
+        return None
 
 
 def original(store: Store, slug: str, example_id: int) -> tuple[bytes, str, str]:
@@ -61,7 +111,7 @@ def original(store: Store, slug: str, example_id: int) -> tuple[bytes, str, str]
 
 def webp(store: Store, slug: str, example_id: int, size: int) -> bytes:
     """The thumbnail's bytes, for pages that carry their images inside."""
-    return thumbnail(store, slug, example_id, size)[0].read_bytes()
+    return thumbnail(store, slug, example_id, size)[0]
 
 
 def files(store: Store, slug: str) -> dict[str, Path]:

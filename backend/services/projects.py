@@ -76,24 +76,21 @@ def _demo_check(wanted: params.ImportParams) -> api.ImportCheck:
 def list_projects(store: Store, *, visible: Collection[int] | None = None) -> list[api.Project]:
     """Newest first; `visible`: numbers of those that may be seen, None for all."""
     with store.read() as session:
-        sizes: dict[int, dict[str, int]] = defaultdict(lambda: defaultdict(int))
-        for project_id, split, _, n in pages.class_counts(session):
-            sizes[project_id][split] += n
         rows = project_store.list_projects(session)
-        return [_project(row, sizes[row.id]) for row in rows if visible is None or row.id in visible]
+        seen = [row for row in rows if visible is None or row.id in visible]
+        return [_project(row, _sizes(_by_class(store, row.id, row.fingerprint))) for row in seen]
 
 
 def get(store: Store, slug: str) -> api.ProjectDetail:
     with store.read() as session:
         row = project_store.get(session, slug)
-        by_class, by_attribute = _counts(store, row.id, row.fingerprint)
-        sizes: dict[str, int] = defaultdict(int)
-        for _, split, _, n in by_class:
-            sizes[split] += n
+        by_class = _by_class(store, row.id, row.fingerprint)
+        by_attribute = _by_attribute(store, row.id, row.fingerprint)
+        sizes = _sizes(by_class)
         names = row.class_names
         return api.ProjectDetail(
             **_project(row, sizes).model_dump(),
-            counts=[api.ClassCount(label=c, name=names[c], split=Split(split), n=n) for _, split, c, n in by_class],
+            counts=[api.ClassCount(label=c, name=names[c], split=Split(split), n=n) for split, c, n in by_class],
             attribute_counts=[
                 api.AttributeCount(attribute=name, value=value, label=c, split=Split(split), n=n)
                 for name, value, c, split, n in by_attribute
@@ -103,14 +100,25 @@ def get(store: Store, slug: str) -> api.ProjectDetail:
         )
 
 
-@lru_cache(maxsize=32)
-def _counts(
-    store: Store, project_id: int, fingerprint: str
-) -> tuple[list[tuple[int, str, int, int]], list[tuple[str, str, int, str, int]]]:
-    """Examples by class, and by attribute; counted once, since rows never change."""
+# Counted once, since rows never change.
+@lru_cache(maxsize=1024)  # every page lists every project
+def _by_class(store: Store, project_id: int, fingerprint: str) -> list[tuple[str, int, int]]:
     with store.read() as session:
-        by_class = sorted(pages.class_counts(session, project_id), key=lambda c: (SPLITS[c[1]], c[2]))
-        return by_class, pages.attribute_counts(session, project_id)
+        return sorted(pages.class_counts(session, project_id), key=lambda c: (SPLITS[c[0]], c[1]))
+
+
+@lru_cache(maxsize=32)
+def _by_attribute(store: Store, project_id: int, fingerprint: str) -> list[tuple[str, str, int, str, int]]:
+    with store.read() as session:
+        return pages.attribute_counts(session, project_id)
+
+
+def _sizes(by_class: list[tuple[str, int, int]]) -> dict[str, int]:
+    """Examples by split."""
+    sizes: dict[str, int] = defaultdict(int)
+    for split, _, n in by_class:
+        sizes[split] += n
+    return sizes
 
 
 def delete(store: Store, slug: str) -> None:

@@ -83,6 +83,14 @@ def file_of(session: Session, project_id: int, example_id: int) -> tuple[str, st
     return row.path, row.content_hash
 
 
+def files_of(session: Session, project_id: int, example_ids: Sequence[int]) -> list[tuple[int, str, str]]:
+    """(id, path as imported, sha256) of those of these examples that are files of this project, in no order."""
+    example = tables.Example
+    query = select(example.id, example.path, example.content_hash).where(example.project_id == project_id)
+    query = query.where(example.id.in_(example_ids), example.content.is_(None))
+    return [(number, path, digest) for number, path, digest in session.execute(query)]
+
+
 def files(session: Session, project_id: int) -> list[tuple[str, str]]:
     """(sha256, path as imported) of every example that is a file."""
     example = tables.Example
@@ -115,14 +123,11 @@ def repeats(session: Session, project_id: int) -> list[Repeats]:
     return list(found.values())
 
 
-def class_counts(session: Session, project_id: int | None = None) -> list[tuple[int, str, int, int]]:
-    """(project_id, split, label, n); of every project when none is named."""
+def class_counts(session: Session, project_id: int) -> list[tuple[str, int, int]]:
+    """(split, label, n)."""
     example = tables.Example
-    keys = (example.project_id, example.split, example.label)
-    query = select(*keys, func.count())
-    if project_id is not None:
-        query = query.where(example.project_id == project_id)
-    return [(p, split, label, n) for p, split, label, n in session.execute(query.group_by(*keys).order_by(*keys))]
+    query = select(example.split, example.label, func.count()).where(example.project_id == project_id)
+    return [(split, label, n) for split, label, n in session.execute(query.group_by(example.split, example.label))]
 
 
 def attribute_counts(session: Session, project_id: int) -> list[tuple[str, str, int, str, int]]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 
 import streamlit as st
 
-from frontend.components.example import example_html, tile_width
+from frontend import api
+from frontend.components.example import THUMBNAIL, example_html, kind_of, tile_width
 from unskew.charts import format as fmt
 from unskew.schemas.api import Example
+from unskew.schemas.enums import DataKind
 
 SMALL = 64  # images up to this side are drawn without smoothing
 
@@ -32,17 +34,34 @@ def strip_html(
     tile: int = 68,
     show_value: bool = True,
     label: str = "Examples",
+    pictures: Mapping[int, bytes] | None = None,
 ) -> str:
-    """The gallery as HTML; tiles reflow with the width."""
+    """The gallery as HTML; tiles reflow with the width. `pictures`: see `pictures_of`."""
     if not examples:
         return '<p class="us-none">No examples here.</p>'
     pixels = " us-pixels" if image_size <= SMALL else ""
-    tiles = "".join(_tile(e, project, class_names, show_value, first=i == 0) for i, e in enumerate(examples))
+    tiles = "".join(
+        _tile(e, project, class_names, show_value, (pictures or {}).get(e.id), first=i == 0)
+        for i, e in enumerate(examples)
+    )
     style = f"--us-tile:{tile_width(examples[0], tile)}px"
     return f'<div class="us-strip{pixels}" style="{style}" role="list" aria-label="{escape(label)}">{tiles}</div>'
 
 
-def _tile(example: Example, project: str, class_names: Sequence[str], show_value: bool, *, first: bool) -> str:
+def pictures_of(project: str, examples: Sequence[Example]) -> dict[int, bytes]:
+    """Thumbnails by example id, to come with the page: a hundred requests of a browser would take it a second."""
+    return api.thumbnails(project, tuple(e.id for e in examples if kind_of(e) is DataKind.IMAGE), size=THUMBNAIL)
+
+
+def _tile(
+    example: Example,
+    project: str,
+    class_names: Sequence[str],
+    show_value: bool,
+    picture: bytes | None,
+    *,
+    first: bool,
+) -> str:
     """One tile; only the first of a gallery is a tab stop, arrow keys reach the others."""
     text = escape(describe(example, class_names), quote=True)
     wrong = example.correct_share is not None and example.correct_share < 0.5
@@ -54,7 +73,7 @@ def _tile(example: Example, project: str, class_names: Sequence[str], show_value
     return (
         f'<figure class="us-tile{" us-wrong" if wrong else ""}" role="listitem" title="{text}">'
         f'<button type="button" class="us-open" data-example="{example.id}" tabindex="{0 if first else -1}">'
-        f"{example_html(example, project, describe(example, class_names))}</button>{caption}</figure>"
+        f"{example_html(example, project, describe(example, class_names), picture)}</button>{caption}</figure>"
     )
 
 
@@ -79,5 +98,6 @@ def strip(
         tile=tile,
         show_value=show_value,
         label=heading or "Examples",
+        pictures=pictures_of(project, examples),
     )
     st.html(head + body)

@@ -9,10 +9,10 @@ import streamlit as st
 
 from frontend import address, api
 from frontend.components.code import as_python, code
+from frontend.components.gallery import gallery
 from frontend.components.messages import attempt
 from frontend.components.rights import needs
 from frontend.components.shell import require_project
-from frontend.components.strip import strip
 from frontend.components.tables import SPLITS
 from unskew.charts import directions as charts
 from unskew.charts import format as fmt
@@ -48,35 +48,17 @@ class Query:
 def browse() -> None:
     project = require_project()
     query = _controls(project)
-    signature = (project.slug, repr(query))
-    state = st.session_state.setdefault("browse", {"signature": signature, "page": 1})
-    if state["signature"] != signature:
-        state.update(signature=signature)
-        st.session_state["b_page"] = 1
-    page = int(st.session_state.get("b_page", 1))
     arguments = query.arguments()
-    found = api.examples(project.slug, **arguments, after=str((page - 1) * PAGE), limit=PAGE)
-    pages = max(1, -(-found.total // PAGE))
+    found = api.examples(project.slug, **arguments, limit=1)  # refuses what cannot be asked for
     with st.container(horizontal=True, vertical_alignment="center"):
-        first = (page - 1) * PAGE
-        words = f"{fmt.count(first + 1)}–{fmt.count(first + len(found.items))} of {fmt.count(found.total)}"
-        st.caption(words if found.items else "none", width="content")
-        if pages > 1:
-            st.pagination(pages, key="b_page")
         tile = _tile_size()
         _save(project, query, found.total)
         shown = ", ".join(f"{name}={value!r}" for name, value in arguments.items() if name != "split")
         call = f'client.examples("{project.slug}", split="{query.split}"{", " if shown else ""}{shown}, limit={PAGE})'
         asked = "&".join(f"{name}={value}" for name, value in arguments.items())
         code(call, "GET", f"/projects/{project.slug}/examples?{asked}&limit={PAGE}", key="b_code")
-    strip(
-        found.items,
-        project=project.slug,
-        class_names=project.class_names,
-        image_size=project.image_size,
-        tile=tile,
-        show_value=query.direction is not None or query.score_set is not None,
-    )
+    sorted_by = query.direction is not None or query.score_set is not None
+    gallery(project, arguments, key="b_gallery", size=PAGE, tile=tile, values=sorted_by)
     st.caption("✓ and ✗: whether most attributed checkpoints are right. Click a tile to look closer.")
 
 

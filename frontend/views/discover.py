@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from functools import partial
 from html import escape
 from typing import Literal
@@ -15,7 +16,7 @@ from frontend.components.code import as_python, code
 from frontend.components.messages import attempt, empty, shown
 from frontend.components.rights import needs
 from frontend.components.shell import require_project
-from frontend.components.strip import strip_html
+from frontend.components.strip import pictures_of, strip_html
 from frontend.views.discover_influence import influence
 from frontend.views.discover_scatter import figures, scatter, told_apart
 from unskew.charts import format as fmt
@@ -24,6 +25,7 @@ from unskew.schemas.enums import DataKind, DirectionState, JobKind, Role, Verdic
 from unskew.schemas.params import DiscoverParams
 
 PER_STRIP = 24
+BREATH_SECONDS = 0.15  # for the browser to show the strips: drawing the figures keeps it busy for longer than that
 VERDICTS = {
     Verdict.STRONG: ("Strong evidence of a bias", "red", ":material/priority_high:"),
     Verdict.POSSIBLE: ("Possible bias", "orange", ":material/help:"),
@@ -49,6 +51,7 @@ def page() -> None:
     _differences(detail, project.kind)
     influence(project, detail)
     told = told_apart(project)
+    time.sleep(BREATH_SECONDS)
     figures(detail, told)
     scatter(project, detail, found, told)
 
@@ -141,6 +144,7 @@ def _sign(detail: DirectionDetail) -> None:
 
 def _strips(project: ProjectDetail, detail: DirectionDetail) -> None:
     strips = {(s.strip, s.end): s for s in api.strips(detail.id, n=PER_STRIP, sign=detail.sign)}
+    pictures = pictures_of(project.slug, [e for s in strips.values() for e in s.items])
     evidence = detail.evidence
     accuracies = {-1: evidence.accuracy_negative, 1: evidence.accuracy_positive}
     columns = st.columns(2, gap="medium", border=True)
@@ -152,15 +156,18 @@ def _strips(project: ProjectDetail, detail: DirectionDetail) -> None:
         detail_text = f"({fmt.bounds(accuracy)}, n = {fmt.count(accuracy.n)})"
         with column:
             st.html(f'<p class="us-head us-end"><b>{sign} end</b><span>{side} {detail_text}</span></p>')
-            _one_strip(project, strips.get(("validation", end)), "Validation, by projection", f"{sign} end, validation")
-            _one_strip(project, strips.get(("training", end)), "Training, by loading", f"{sign} end, training")
+            here, learned = strips.get(("validation", end)), strips.get(("training", end))
+            _one_strip(project, here, "Validation, by projection", f"{sign} end, validation", pictures)
+            _one_strip(project, learned, "Training, by loading", f"{sign} end, training", pictures)
     st.caption(
         "**Validation** examples are sorted by their projection on the direction: what the model treats alike. "
         "**Training** examples by their loading: what it learned that from. ✓ right, ✗ wrong by most checkpoints."
     )
 
 
-def _one_strip(project: ProjectDetail, strip: Strip | None, heading: str, label: str) -> None:
+def _one_strip(
+    project: ProjectDetail, strip: Strip | None, heading: str, label: str, pictures: dict[int, bytes]
+) -> None:
     body = strip_html(
         strip.items if strip else [],
         project=project.slug,
@@ -168,6 +175,7 @@ def _one_strip(project: ProjectDetail, strip: Strip | None, heading: str, label:
         image_size=project.image_size,
         tile=56,
         label=label,
+        pictures=pictures,
     )
     st.html(f'<p class="us-head"><span>{escape(heading)}</span></p>{body}')
 

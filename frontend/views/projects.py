@@ -8,7 +8,7 @@ from frontend import api, pages
 from frontend.components.code import code
 from frontend.components.messages import attempt, empty, show_problem
 from frontend.components.rights import needs
-from frontend.components.strip import strip_html
+from frontend.components.strip import pictures_of, strip_html
 from unskew.charts import format as fmt
 from unskew.schemas.api import ProjectDetail
 from unskew.schemas.enums import JobKind, JobStatus, Role, Split
@@ -96,6 +96,7 @@ def _card(project: ProjectDetail) -> None:
                 tile=44,
                 show_value=False,
                 label=f"Training examples of {project.name}",
+                pictures=pictures_of(project.slug, sample),
             )
         )
         total = project.n_train + project.n_validation + project.n_test

@@ -113,6 +113,21 @@ def test_an_image_that_is_gone_broken_or_another_is_not_shown(house: House, tmp_
     problem(house.http.get(f"{PATH}/{three.id}/image"), 404, "not the file")
 
 
+def test_a_page_of_thumbnails_comes_in_one_answer(house: House, tmp_path: Path) -> None:
+    """The same bytes as one by one; what is not of this project or cannot be shown is left out, the rest comes."""
+    seen = house.validation[:5]
+    found = house.client.thumbnails(PROJECT, [e.id for e in seen] + [987654], size=96)
+    assert found == {e.id: house.client.thumbnail(PROJECT, e.id, size=96) for e in seen}
+    kept = {e.id: house.client.thumbnail(PROJECT, e.id, size=128) for e in seen[:2]}
+    with house.store.session() as session:
+        row = session.get_one(tables.Project, 1)
+        row.source = row.source | {"root": str(tmp_path / "gone")}
+    assert house.client.thumbnails(PROJECT, [e.id for e in seen]) == kept, "those that were made are there still"
+    problem(house.http.get(f"{PATH}/thumbnails", params={"ids": "1", "size": 97}), 422, "96")
+    problem(house.http.get(f"{PATH}/thumbnails", params={"ids": "1;2"}), 422, "ids")
+    problem(house.http.get("/api/v1/projects/other/examples/thumbnails", params={"ids": "1"}), 404)
+
+
 def test_the_image_route_gives_the_very_file(shared: House, digits_manifest: Path) -> None:
     example = shared.validation[0]
     assert shared.client.image(PROJECT, example.id) == (digits_manifest.parent / example.path).read_bytes()

@@ -248,6 +248,40 @@ def test_numbers_of_another_project_in_queries_and_bodies_are_not_found(house: H
     assert [(str(a.url), a.status_code) for a in asked if a.status_code not in (404, 409, 422)] == []
 
 
+def test_pictures_of_another_project_are_not_among_those_of_a_page(house: House, callers: list[Caller]) -> None:
+    """The right in the project of the path does not reach to numbers of another one, not even of a user of both."""
+    number = numbers(house)["example_id"]
+    for name in ("admin of another project", "boss"):
+        http = next(caller for caller in callers if caller.name == name).http(house)
+        answer = http.get(f"/api/v1/projects/{OTHER}/examples/thumbnails", params={"ids": number})
+        assert (answer.status_code, answer.json()) == (200, {}), name
+
+
+def test_a_right_that_was_changed_counts_from_the_next_request_on(house: House, callers: list[Caller]) -> None:
+    """Nothing is remembered of a caller between requests of one connection."""
+    labeler = next(caller for caller in callers if caller.name == "labeler").http(house)
+    number = numbers(house)["example_id"]
+    reading = f"/api/v1/projects/{PROJECT}/examples/thumbnails?ids={number}"
+    naming = f"/api/v1/group-sets/{numbers(house)['group_set_id']}"
+
+    def asked() -> tuple[int, int]:
+        return labeler.get(reading).status_code, labeler.patch(naming, json={"name": "renamed"}).status_code
+
+    def given(role: Role | None) -> None:
+        accounts.grant(house.store, "labeler", api.RightWrite(project=PROJECT, role=role))
+
+    assert asked() == (200, 403)
+    given(Role.EDITOR)
+    assert asked() == (200, 200)
+    given(Role.VIEWER)
+    assert asked() == (200, 403)
+    given(None)
+    assert asked() == (404, 404)
+    given(Role.EDITOR)
+    accounts.change_user(house.store, "labeler", api.UserPatch(active=False))
+    assert asked() == (401, 401)
+
+
 def test_a_route_that_declares_no_role_stops_the_application(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     forgotten = APIRouter()
     forgotten.add_api_route("/secrets", lambda: "everything")

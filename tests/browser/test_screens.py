@@ -98,6 +98,26 @@ def test_a_permalink_keeps_the_filters_of_browse(screen: Screen, server: Server,
     colleague.close()
 
 
+def test_pages_of_browse_are_turned_without_the_script(screen: Screen, server: Server) -> None:
+    screen.open(f"data?project={NAME}&data_tab=Browse&b_split=train")
+    pager, first = screen.page.locator(".us-pager"), screen.page.locator(".us-gallery .us-open").first
+    following = server.api.examples(NAME, split=Split.TRAIN, after="96", limit=96)
+    last = -(-following.total // 96)
+    pager.get_by_role("button", name="Next page", exact=True).click()
+    screen.see(f"97–{96 + len(following.items)} of {following.total:,}")
+    assert first.get_attribute("data-example") == str(following.items[0].id)
+    alt = f"train example 97, class {following.items[0].label_name}"
+    assert (first.locator("img").get_attribute("alt") or "").startswith(alt)
+    pager.get_by_role("spinbutton").fill(str(last + 5))
+    pager.get_by_role("spinbutton").press("Enter")
+    screen.see(f"–{following.total:,} of {following.total:,}")
+    assert pager.get_by_role("button", name="Next page", exact=True).is_disabled()
+    screen.page.reload()
+    screen.see(f"–{following.total:,} of {following.total:,}")  # where one was
+    pager.get_by_role("button", name="First page", exact=True).click()
+    screen.see(f"1–96 of {following.total:,}")
+
+
 def test_proponents_of_an_end_are_what_the_api_says(screen: Screen, server: Server) -> None:
     direction = server.api.directions(NAME, label=1)[0]
     screen.open(f"discover?project={NAME}&class=1&direction={direction.title}")

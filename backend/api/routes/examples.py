@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
-from fastapi.responses import FileResponse, Response
+from fastapi.responses import Response
 
 from backend.api.deps import Cursor, Limit, StoreDep
 from backend.api.rights import VIEWER
@@ -18,6 +19,7 @@ router = APIRouter(prefix="/projects/{slug}/examples", tags=["examples"])
 # Ids are never given twice and a row's file never changes; of another login the browser must ask again.
 FOR_GOOD = {"Cache-Control": "private, max-age=31536000, immutable", "Vary": "Cookie, Authorization"}
 ALONE = {"Content-Security-Policy": "sandbox; default-src 'none'"}  # opened by itself, a file runs nothing
+Ids = Annotated[str, Query(max_length=20_000, pattern=r"^\d+(,\d+){0,999}$")]
 
 
 def _rule(
@@ -50,11 +52,17 @@ def page(
 
 
 @router.get("/by-id", dependencies=[VIEWER])
-def by_id(
-    store: StoreDep, slug: str, ids: Annotated[str, Query(max_length=20_000, pattern=r"^\d+(,\d+){0,999}$")]
-) -> list[api.Example]:
+def by_id(store: StoreDep, slug: str, ids: Ids) -> list[api.Example]:
     """These examples in this order; ids separated by commas."""
     return examples.some(store, slug, [int(i) for i in ids.split(",")])
+
+
+@router.get("/thumbnails", dependencies=[VIEWER])
+def thumbnails(store: StoreDep, slug: str, ids: Ids, size: int = 128) -> dict[int, str]:
+    """Thumbnails of a page at once, by id, base64 of WebP; those that would take longer to make than a moment are left
+    out."""
+    found = images.thumbnails(store, slug, [int(i) for i in ids.split(",")], size)
+    return {number: b64encode(content).decode() for number, content in found.items()}
 
 
 @router.get("/{example_id}", dependencies=[VIEWER])
@@ -85,14 +93,14 @@ def nearest(
     return influence.nearest(store, slug, example_id, n=n)
 
 
-@router.get("/{example_id}/thumbnail", response_class=FileResponse, dependencies=[VIEWER])
+@router.get("/{example_id}/thumbnail", response_class=Response, dependencies=[VIEWER])
 def thumbnail(request: Request, store: StoreDep, slug: str, example_id: int, size: int = 128) -> Response:
     """WebP with a long side of at most 96, 128 or 256 pixels; small images are enlarged pixel by pixel."""
-    file, tag = images.thumbnail(store, slug, example_id, size)
+    content, tag = images.thumbnail(store, slug, example_id, size)
     headers = FOR_GOOD | {"ETag": tag}
     if _known(request, tag):
         return Response(status_code=304, headers=headers)
-    return FileResponse(file, media_type="image/webp", headers=headers)
+    return Response(content, media_type="image/webp", headers=headers)
 
 
 @router.get("/{example_id}/image", response_class=Response, dependencies=[VIEWER])

@@ -65,7 +65,7 @@ def label_grid(
         blind: show neither suggestions nor what the models get wrong.
         adjudicates: the labels decide between annotators.
         locked: for looking only; keys that label do nothing.
-        on_progress: called after labels were saved or a page was turned.
+        on_progress: called after labels were saved.
     """
     asked = {name: _word(value) for name, value in query.items() if value is not None}
     names = [g["name"] for g in groups]

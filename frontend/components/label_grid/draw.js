@@ -14,6 +14,7 @@ class Drawing {
   }
 
   thumbnail(item, size = 128) {
+    if (item.picture && size === 128) return item.picture
     return `${this.data.base}/projects/${this.data.project}/examples/${item.example.id}/thumbnail?size=${size}`
   }
 

@@ -96,8 +96,18 @@ class Grid {
     const response = await fetch(`${this.data.base}/group-sets/${this.data.groupSet}/queue?${query}`)
     if (!response.ok) throw new Error(await problemText(response))
     const page = await response.json()
+    await this.pictures(page.items.filter(item => isPicture(item.example)))
     this.pages[index] ??= page // a prefetch may have come first, and labels may have been put into it since
     return this.pages[index]
+  }
+
+  // the thumbnails of a page in one answer; the browser asks by itself for those that were not made in time
+  async pictures(items) {
+    if (!items.length) return
+    const query = new URLSearchParams({ ids: items.map(item => item.example.id).join(), size: 128 })
+    const response = await fetch(`${this.data.base}/projects/${this.data.project}/examples/thumbnails?${query}`)
+    const found = response.ok ? await response.json() : {}
+    for (const item of items) if (item.example.id in found) item.picture = `data:image/webp;base64,${found[item.example.id]}`
   }
 
   async open(index, current = 0) {
@@ -117,7 +127,7 @@ class Grid {
 
   async prefetch(index) {
     const page = await this.load(index).catch(() => null)
-    for (const item of (page?.items ?? []).filter(i => isPicture(i.example))) {
+    for (const item of (page?.items ?? []).filter(i => isPicture(i.example) && !i.picture)) {
       const image = new Image()
       image.fetchPriority = "low" // labels and the page that is seen go first
       image.src = this.drawing.thumbnail(item)
@@ -128,7 +138,7 @@ class Grid {
     const index = this.page + step
     if (index < 0 || (step > 0 && !this.pages[this.page]?.next)) return
     await this.open(index, 0)
-    this.tell()
+    if (this.untold) this.tell()
   }
 
   get items() {
@@ -278,6 +288,7 @@ class Grid {
     const newer = new Set(this.sender.operations.filter(o => o.kind === "label").map(o => o.body.example_id))
     const jumps = batch[0].kind !== "label"
     result.items.forEach((item, n) => newer.has(item.example.id) || this.replace(item, jumps && n === 0))
+    this.untold = true
     clearTimeout(this.idle)
     this.idle = setTimeout(() => this.tell(), 1200)
   }
@@ -286,8 +297,8 @@ class Grid {
     for (const [index, page] of this.pages.entries()) {
       const position = page?.items.findIndex(i => i.example.id === item.example.id) ?? -1
       if (position < 0) continue
-      const { example, others } = page.items[position]
-      Object.assign(page.items[position], item, { example, others })
+      const { example, others, picture } = page.items[position]
+      Object.assign(page.items[position], item, { example, others, picture })
       if (index === this.page) {
         this.drawing.refresh(position)
         if (jump) this.select(position)
@@ -303,6 +314,8 @@ class Grid {
   }
 
   tell() {
-    if (!this.sender.operations.length) this.component.setTriggerValue("progress", Date.now())
+    if (this.sender.operations.length) return
+    this.untold = false
+    this.component.setTriggerValue("progress", Date.now())
   }
 }
