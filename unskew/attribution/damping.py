@@ -1,24 +1,36 @@
-"""The damping of one checkpoint where none is given."""
+"""The damping of one checkpoint where none is given: of single scores, and of what directions are taken from."""
 
 from __future__ import annotations
 
 OF_SQUARED_NORM = 5.0
-LEAST = 3.0
+DIRECTIONS = 10.0
+LEAST_FOR_DIRECTIONS = 30.0
 
 
 def choose_damping(n: int, p: int) -> float:
-    """Relative damping λ = max(5 p / n, 3): absolutely, 5 times the mean squared length of an example's features.
+    """Relative damping λ = 5 p / n of single scores: absolutely, 5 times the mean squared length of a row of Φ.
 
     mean(diag(ΦᵀΦ)) is n / p times that mean, so 5 p / n is the same damping however many numbers a gradient is reduced
-    to. Where these are few beside the examples (p < 0.6 n) it would leave undamped what the projection has mixed; there
-    λ = 3 keeps that down.
+    to.
 
     Args:
         n: number of training examples.
         p: number of features.
     Returns:
         λ, relative to mean(diag(ΦᵀΦ)).
-    Source: ours. Judged by LDS and by what directions find in docs/method.md, against a number of effective directions,
-        generalised cross-validation, the agreement of halves of the checkpoints, and fixed values.
+    Source: ours. Judged by LDS in docs/method.md, against a number of effective directions, generalised
+        cross-validation, the agreement of halves of the checkpoints, and fixed values.
     """
-    return max(OF_SQUARED_NORM * p / n, LEAST)
+    return OF_SQUARED_NORM * p / n
+
+
+def choose_direction_damping(n: int, p: int) -> float:
+    """Relative damping max(10 λ, 30) of what directions and likeness are taken from, λ that of single scores.
+
+    What one example does is told best by λ; what many have in common by a heavier damping, which leaves the strong
+    directions of the features as they are and weakens the many weak ones. Where features are few beside the examples
+    (p < 0.6 n) ten times λ would leave undamped what the projection has mixed; hence at least 30.
+
+    Source: ours. Judged by how well directions rank a hidden minority and by likeness in docs/method.md.
+    """
+    return max(DIRECTIONS * choose_damping(n, p), LEAST_FOR_DIRECTIONS)

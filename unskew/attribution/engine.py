@@ -4,6 +4,7 @@
 
 Rows are training examples, columns targets; + = helps: the training example raises the target's margin. Scores are in
 margin units up to one positive factor (`UNIT`): the kernels are not rescaled by their own mean as `traker` does.
+Directions are taken from the same product with a heavier damping: see `Attribution.from_features`.
 Source: Park et al. 2023 (TRAK), eq. 16 as `traker` computes it: average of kernels times average of Q.
 """
 
@@ -18,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unskew.attribution import storage
-from unskew.attribution.damping import choose_damping
+from unskew.attribution.damping import choose_damping, choose_direction_damping
 from unskew.attribution.factors import Factors, Matrix, Restricted, Source, extremes
 from unskew.attribution.records import Features, check_pairs, joined
 from unskew.attribution.ridge import Ridge, Solved
@@ -57,8 +58,10 @@ class Attribution:
         target_loss: NDArray[np.float32],
         target_prediction: NDArray[np.int64],
         diagnostics: dict[str, Any],
+        broad: Source | None = None,
     ) -> None:
         self._source = source
+        self._broad = broad or source  # what directions are taken from
         self.target_loss = target_loss
         self.target_prediction = target_prediction
         self.diagnostics = diagnostics
@@ -71,6 +74,7 @@ class Attribution:
         *,
         damping: float | Literal["auto"],
         q_power: float = 1.0,
+        direction_damping: float | Literal["auto"] | None = None,
     ) -> Attribution:
         """Solve per checkpoint and average.
 
@@ -78,6 +82,8 @@ class Attribution:
             train, targets: one record a checkpoint, or its chunks in row order; made with the same projections.
             damping: λ > 0, times the mean of the diagonal of ΦᵀΦ; "auto": by `choose_damping`.
             q_power: of Q̄ = 1/C Σ_c (1 - p_c), in [0, 1]; 1 as published, see `AttributeParams`.
+            direction_damping: likewise, of what directions and likeness are taken from; "auto": by
+                `choose_direction_damping`; None: from the scores themselves.
         Raises:
             DataError: numbers of checkpoints, rows or features differ.
             ModelError: all features of a checkpoint are 0.
@@ -87,24 +93,32 @@ class Attribution:
                 f"There are features of {len(train)} checkpoints for training and {len(targets)} for targets.",
                 fix="Featurize both splits at the same checkpoints, at least one.",
             )
-        if damping != "auto" and not damping > 0:
-            raise SettingsError(f"damping is {damping}.", fix="Give a number above 0, or 'auto'.")
+        for name, number in (("damping", damping), ("direction_damping", direction_damping)):
+            if isinstance(number, (int, float)) and not number > 0:
+                raise SettingsError(f"{name} is {number}.", fix="Give a number above 0, or 'auto'.")
         ours, theirs = [joined(found) for found in train], [joined(found) for found in targets]
         check_pairs(ours, theirs)
         solved: list[Solved] = []
+        heavier: list[Solved] = []
         for a, b in zip(ours, theirs, strict=True):
             ridge = Ridge(a.rows)
             relative = choose_damping(*a.rows.shape) if damping == "auto" else damping
             solved.append(ridge.solve(b.rows, damping=relative))
+            if direction_damping is not None:
+                given = direction_damping
+                relative = choose_direction_damping(*a.rows.shape) if given == "auto" else given
+                heavier.append(ridge.solve(b.rows, damping=relative))
         c = np.float32(len(solved))
         factors = Factors(
             train=[a.rows for a in ours],
             targets=[InMemory(s.targets / c) for s in solved],
             weight=np.power(np.mean([a.one_minus_p for a in ours], axis=0, dtype=np.float64), q_power),
         )
+        broad = replace(factors, targets=[InMemory(s.targets / c) for s in heavier]) if heavier else None
         diagnostics = {
             "n_checkpoints": len(train),
             "q_power": q_power,
+            "direction_damping_relative": [s.relative for s in heavier],
             "damping_rule": "auto" if damping == "auto" else "given",
             "damping_relative": [s.relative for s in solved],
             "damping": [s.damping for s in solved],
@@ -116,7 +130,7 @@ class Attribution:
             "unit": UNIT,
         }
         loss = np.asarray(np.mean([b.loss for b in theirs], axis=0, dtype=np.float64), dtype=np.float32)
-        return cls(factors, loss, np.stack([b.prediction for b in theirs]), diagnostics)
+        return cls(factors, loss, np.stack([b.prediction for b in theirs]), diagnostics, broad)
 
     @classmethod
     def from_matrix(
@@ -163,7 +177,8 @@ class Attribution:
 
     def save(self, folder: Path) -> None:
         """Write .npy files and `attribution.json` into a folder, which is made if need be."""
-        storage.save(folder, self._source, self.target_loss, self.target_prediction, self.diagnostics)
+        broad = None if self._broad is self._source else self._broad
+        storage.save(folder, self._source, broad, self.target_loss, self.target_prediction, self.diagnostics)
 
     @classmethod
     def load(cls, folder: Path, mmap: bool = True) -> Attribution:
@@ -180,7 +195,8 @@ class Attribution:
             return None
         first, rest = self._source.halves()
         facts = self.target_loss, self.target_prediction, self.diagnostics
-        return Attribution(first, *facts), Attribution(rest, *facts)
+        broad = self._broad.halves() if isinstance(self._broad, Factors) else (None, None)
+        return Attribution(first, *facts, broad[0]), Attribution(rest, *facts, broad[1])
 
     @property
     def n_train(self) -> int:
@@ -312,7 +328,7 @@ class Attribution:
                 raise DataError(f"No target has class {label}.", fix=f"Classes here: {np.unique(target_label)}.")
             own_train = np.flatnonzero(train_label == label)
             made = class_directions(
-                Restricted(self._source, own_train) if own_rows else self._source,
+                Restricted(self._broad, own_train) if own_rows else self._broad,
                 label=label,
                 positions=positions,
                 own_train=own_train,
@@ -338,8 +354,8 @@ class Attribution:
             return None
         classes = {int(c): np.flatnonzero(target_label == c) for c in np.unique(target_label)}
         wrong, transform = self._wrong(target_label), params.row_transform
-        alike = {c: likeness(inner_products(self._source, p, transform), wrong[p]) for c, p in classes.items()}
-        return Errors(error_axis(self._source, classes, self.target_loss, transform), together(alike))
+        alike = {c: likeness(inner_products(self._broad, p, transform), wrong[p]) for c, p in classes.items()}
+        return Errors(error_axis(self._broad, classes, self.target_loss, transform), together(alike))
 
 
 def _rows(index: Index, n: int, what: str) -> slice | NDArray[np.int64]:

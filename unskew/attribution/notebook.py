@@ -91,7 +91,9 @@ def attribute(
                 seed = checkpoint_seed(params.seed, index)
                 found.append(featurize(network, pixels, label, seed=seed, basis=splits[0], **common))
             base += len(label)
-    return Attribution.from_features(*features, damping=params.damping, q_power=params.q_power)
+    return Attribution.from_features(
+        *features, damping=params.damping, q_power=params.q_power, direction_damping=params.direction_damping
+    )
 
 
 def _engine(engine: Engine | str | None, params: AttributeParams) -> Engine:

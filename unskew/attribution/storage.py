@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +14,23 @@ from unskew.attribution.factors import Factors, Matrix, Source
 from unskew.attribution.rows import InMemory, OnDisk, Rows, save_rows
 from unskew.errors import StorageError
 
-_VERSION = 2  # 1: the weights were named one_minus_p, which they were
+_VERSION = 3  # 2: directions came from the scores themselves. 1: the weights were named one_minus_p, which they were
 _FILE = "attribution.json"
 
 
 def save(
     folder: Path,
     source: Source,
+    broad: Source | None,
     target_loss: NDArray[np.float32],
     target_prediction: NDArray[np.int64],
     diagnostics: dict[str, Any],
 ) -> None:
-    """Write everything; the JSON file last, so that its presence says that all is there."""
+    """Write everything; the JSON file last, so that its presence says that all is there.
+
+    Args:
+        broad: what directions are taken from, made of the same training factors; None: the source itself.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     np.save(folder / "target_loss.npy", target_loss)
     np.save(folder / "target_prediction.npy", target_prediction)
@@ -35,16 +41,21 @@ def save(
         for c, (a, b) in enumerate(zip(source.train, source.targets, strict=True)):
             save_rows(folder / f"train_{c}.npy", a)
             save_rows(folder / f"targets_{c}.npy", b)
+        if isinstance(broad, Factors):
+            for c, b in enumerate(broad.targets):
+                save_rows(folder / f"broad_{c}.npy", b)
     elif isinstance(source, Matrix):
         np.save(folder / "tau.npy", source.tau)
     else:
         raise TypeError(f"{type(source).__name__} cannot be saved.")
-    meta = {"version": _VERSION, "n_factors": n_factors, "diagnostics": diagnostics}
+    meta = {"version": _VERSION, "n_factors": n_factors, "broad": broad is not None, "diagnostics": diagnostics}
     (folder / _FILE).write_text(json.dumps(meta, indent=1))
 
 
-def load(folder: Path, *, mmap: bool) -> tuple[Source, NDArray[np.float32], NDArray[np.int64], dict[str, Any]]:
-    """Read source, target loss, target predictions and diagnostics.
+def load(
+    folder: Path, *, mmap: bool
+) -> tuple[Source, NDArray[np.float32], NDArray[np.int64], dict[str, Any], Source | None]:
+    """Read source, target loss, target predictions, diagnostics, and what directions are taken from, if it is another.
 
     Raises:
         StorageError: a file is missing or broken, or the version is newer than this program.
@@ -55,11 +66,13 @@ def load(folder: Path, *, mmap: bool) -> tuple[Source, NDArray[np.float32], NDAr
             raise StorageError(
                 f"{folder} was written by a newer Unskew (version {meta['version']}).", fix="Update Unskew."
             )
+        source, broad = _sources(folder, meta["version"], int(meta["n_factors"]), meta.get("broad", False), mmap)
         return (
-            _source(folder, meta["version"], int(meta["n_factors"]), mmap),
+            source,
             np.load(folder / "target_loss.npy"),
             np.load(folder / "target_prediction.npy"),
             meta["diagnostics"],
+            broad,
         )
     except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
         raise StorageError(
@@ -67,7 +80,7 @@ def load(folder: Path, *, mmap: bool) -> tuple[Source, NDArray[np.float32], NDAr
         ) from error
 
 
-def _source(folder: Path, version: int, n_factors: int, mmap: bool) -> Source:
+def _sources(folder: Path, version: int, n_factors: int, has_broad: bool, mmap: bool) -> tuple[Source, Source | None]:
     def factor(name: str) -> Rows:
         path = folder / f"{name}.npy"
         scale = folder / f"{name}_scale.npy"
@@ -75,9 +88,12 @@ def _source(folder: Path, version: int, n_factors: int, mmap: bool) -> Source:
         return OnDisk(path, factors) if mmap else InMemory(np.load(path), factors)
 
     if not n_factors:
-        return Matrix(np.load(folder / "tau.npy", mmap_mode="r" if mmap else None))
-    return Factors(
+        return Matrix(np.load(folder / "tau.npy", mmap_mode="r" if mmap else None)), None
+    source = Factors(
         train=[factor(f"train_{c}") for c in range(n_factors)],
         targets=[factor(f"targets_{c}") for c in range(n_factors)],
         weight=np.load(folder / ("one_minus_p.npy" if version == 1 else "weight.npy")),
     )
+    if not has_broad:
+        return source, None
+    return source, replace(source, targets=[factor(f"broad_{c}") for c in range(n_factors)])

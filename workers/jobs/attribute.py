@@ -209,9 +209,16 @@ def _by_features(context: Context, params: AttributeParams, rows: list[tables.Ru
 
     train, targets = load(Split.TRAIN), load(Split.VALIDATION)
     n, m, p = sum(map(len, train[0])), sum(map(len, targets[0])), train[0][0].phi.shape[1]
-    needed = peak_bytes(n, m, p) + 4 * m * p * len(rows)
+    needed = peak_bytes(n, m, p) + 2 * 4 * m * p * len(rows)
     context.log(f"{n:,} training examples, {m:,} targets, {p:,} features: up to {needed / 1e9:.1f} GB of memory")
-    return Attribution.from_features(train, targets, damping=params.damping, q_power=params.q_power), needed
+    made = Attribution.from_features(
+        train,
+        targets,
+        damping=params.damping,
+        q_power=params.q_power,
+        direction_damping=params.direction_damping,
+    )
+    return made, needed
 
 
 def _load(context: Context, number: str) -> Features:

@@ -176,7 +176,7 @@ def test_duplicating_an_example_splits_its_score() -> None:
 def test_condition_fallback_and_units_are_reported() -> None:
     train, targets = records()
     facts = Attribution.from_features(train, targets, damping="auto").diagnostics
-    assert facts["damping_rule"] == "auto" and facts["damping_relative"] == [3, 3]
+    assert facts["damping_rule"] == "auto" and facts["damping_relative"] == [5 * P / N_TRAIN] * 2
     assert all(c >= 1 for c in facts["condition_number"]) and facts["fallback"] == [False, False]
     assert facts["unit"].startswith("margin [logits]")
 
@@ -192,17 +192,42 @@ def test_scores_are_in_margin_units_and_not_rescaled() -> None:
     near(Attribution.from_features(train, targets, damping=DAMPING).tau(), dense(train, targets))
 
 
-def test_automatic_damping_is_the_same_for_any_projection_and_has_a_floor() -> None:
-    """Absolutely: 5 times the mean squared length of a row; or 3 times the mean diagonal, if that is more."""
+def test_automatic_damping_is_the_same_for_any_projection() -> None:
+    """Absolutely: 5 times the mean squared length of a row; for directions 50 times, at least 30 mean diagonals."""
     rng = np.random.default_rng(0)
     for p in (P, 90):
         x = rng.standard_normal((N_TRAIN, p)).astype(np.float32)
         target = Features(x[:3], *(np.full(3, 0.5, np.float32) for _ in range(2)), np.zeros(3, np.int64), 1.0)
         train = Features(x, *(np.full(N_TRAIN, 0.5, np.float32) for _ in range(2)), np.zeros(N_TRAIN, np.int64), 1.0)
-        facts = Attribution.from_features([train], [target], damping="auto").diagnostics
+        facts = Attribution.from_features([train], [target], damping="auto", direction_damping="auto").diagnostics
         length, diagonal = (x**2).sum(axis=1).mean(), (x**2).sum(axis=0).mean()
-        assert facts["damping"] == pytest.approx([max(5 * length, 3 * diagonal)], rel=1e-5)
-        assert facts["damping_relative"] == pytest.approx([max(5 * p / N_TRAIN, 3)])
+        assert facts["damping"] == pytest.approx([5 * length], rel=1e-5)
+        assert facts["damping_relative"] == pytest.approx([5 * p / N_TRAIN])
+        heavier = facts["direction_damping_relative"][0]
+        assert heavier * diagonal == pytest.approx(max(50 * length, 30 * diagonal), rel=1e-5)
+
+
+@pytest.mark.parametrize("stored", [False, True], ids=["in memory", "on disk"])
+def test_directions_are_those_of_a_heavier_damping_and_scores_are_not(tmp_path: Path, stored: bool) -> None:
+    train, targets = records()
+    both = Attribution.from_features(train, targets, damping=DAMPING, direction_damping=50 * DAMPING)
+    if stored:
+        both.save(tmp_path)
+        both = Attribution.load(tmp_path)
+    light, heavy = (Attribution.from_features(train, targets, damping=d) for d in (DAMPING, 50 * DAMPING))
+    label, train_label = np.arange(N_TARGETS) % 2, np.arange(N_TRAIN) % 2
+    assert np.array_equal(both.tau(), light.tau()) and not np.allclose(both.tau(), heavy.tau())
+    for mine, other in zip(*((a, *(a.halves() or ())) for a in (both, heavy)), strict=True):
+        for ours, theirs in zip(*(a.directions(label, train_label) for a in (mine, other)), strict=True):
+            assert np.array_equal(ours.projections, theirs.projections)
+            assert np.array_equal(ours.loadings, theirs.loadings) and ours.alike == theirs.alike
+    ours, theirs = (a.directions(label, train_label)[0].projections for a in (both, light))
+    assert not np.allclose(ours, theirs)
+
+
+def test_a_direction_damping_that_is_no_number_above_0_is_refused() -> None:
+    with pytest.raises(SettingsError, match="direction_damping is 0"):
+        Attribution.from_features(*records(), damping=DAMPING, direction_damping=0)
 
 
 def test_rows_on_disk_read_what_was_written(tmp_path: Path) -> None:
