@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -138,3 +138,11 @@ def chromium() -> Iterator[Any]:
         )
         yield launched
         launched.close()
+
+
+def wait_for(condition: Callable[[], Any], seconds: float = 30) -> None:
+    """Until something is true outside the page."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)

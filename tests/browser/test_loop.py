@@ -15,7 +15,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from browser_screen import Screen, Server
+from browser_screen import Screen, Server, wait_for
 
 from unskew.schemas.api import Job
 from unskew.schemas.enums import JobKind, JobStatus, LabelOrder, Method, Split
@@ -121,8 +121,8 @@ def test_discover_shows_both_ends_and_keeps_decisions(screen: Screen, server: Se
     screen.press_button(f"name_box_{shown.id}")
     screen.page.locator(f".st-key-name_{shown.id} input").fill("background")
     screen.press_button(f"name_save_{shown.id}")
+    wait_for(lambda: server.api.direction(shown.id).name == "background")
     screen.see("1 of")
-    assert server.api.direction(shown.id).name == "background"
     screen.press_button("d_next")
     screen.page.wait_for_url(f"**direction={following.title}**")
 

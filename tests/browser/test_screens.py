@@ -5,12 +5,11 @@ Each test stands alone on the project that `ready` brings through the loop over 
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from browser_screen import Screen, Server
+from browser_screen import Screen, Server, wait_for
 
 from unskew.schemas import api
 from unskew.schemas.enums import LabelOrder, Split
@@ -27,13 +26,6 @@ def screen(browser: Any, server: Server, ready: str) -> Iterator[Screen]:
     yield made
     assert made.errors == []
     context.close()
-
-
-def wait_for(condition: Callable[[], Any], seconds: float = 30) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.05)
 
 
 # ---------------------------------------------------------------- discover
