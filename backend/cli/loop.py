@@ -191,9 +191,9 @@ def attribute(
     q_power: Annotated[
         float, typer.Option(min=0, max=1, help="Of 1 - p, a training example's weight; 1: as TRAK has it.")
     ] = params.AttributeParams().q_power,
-    direction_damping: Annotated[
-        str, typer.Option(help="λ of what directions are taken from; auto: ten times that of the scores, at least 30.")
-    ] = str(params.AttributeParams().direction_damping),
+    error_damping: Annotated[
+        str, typer.Option(help="λ for what errors have in common; auto: ten times that of the scores, at least 30.")
+    ] = str(params.AttributeParams().error_damping),
     target_loss: Annotated[str | None, typer.Option(help="With --matrix: .npy, (n_validation,) [nats].")] = None,
     target_prediction: Annotated[str | None, typer.Option(help="With --matrix: .npy, int64, one a target.")] = None,
     workers: Annotated[int, typer.Option(min=1, help="Jobs that share the features; run as many `unskew worker`.")] = 1,
@@ -207,7 +207,7 @@ def attribute(
         engine = Engine.IMPORT.value
     wanted = params.AttributeParams.model_validate(
         {"engine": engine, "projection_in": projection, "projection_out": projection, "damping": damping}
-        | {"projection_dim": projection_dim, "q_power": q_power, "direction_damping": direction_damping}
+        | {"projection_dim": projection_dim, "q_power": q_power, "error_damping": error_damping}
     )
     with opened(data) as store:
         number = project_service.get(store, project).id

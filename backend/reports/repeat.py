@@ -119,8 +119,8 @@ def _attribute(slug: str, row: api.Attribution) -> str:
     words = ["unskew", "attribute", slug, "--engine", row.engine.value]
     words += ["--projection", str(row.params["projection_in"]), "--damping", str(row.params["damping"])]
     words += ["--q-power", str(row.params.get("q_power", 1.0))]  # older ones were made with 1
-    damping = row.params.get("direction_damping", row.params["damping"])  # older ones: from the scores themselves
-    words += ["--direction-damping", str(damping)]
+    damping = row.params.get("error_damping", row.params["damping"])  # older ones: from the scores themselves
+    words += ["--error-damping", str(damping)]
     return shlex.join(words)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from functools import partial
 from html import escape
 from typing import Literal
@@ -25,7 +24,6 @@ from unskew.schemas.enums import DataKind, DirectionState, JobKind, Role, Verdic
 from unskew.schemas.params import DiscoverParams
 
 PER_STRIP = 24
-BREATH_SECONDS = 0.15  # for the browser to show the strips: drawing the figures keeps it busy for longer than that
 VERDICTS = {
     Verdict.STRONG: ("Strong evidence of a bias", "red", ":material/priority_high:"),
     Verdict.POSSIBLE: ("Possible bias", "orange", ":material/help:"),
@@ -51,7 +49,6 @@ def page() -> None:
     _differences(detail, project.kind)
     influence(project, detail)
     told = told_apart(project)
-    time.sleep(BREATH_SECONDS)
     figures(detail, told)
     scatter(project, detail, found, told)
 

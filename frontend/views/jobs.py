@@ -43,7 +43,8 @@ def page() -> None:
             _retrain(project)
             battery(project)
     slug = project.slug if isinstance(project, ProjectDetail) else None
-    st.fragment(_list, run_every=2)(slug)
+    with st.container(key="live_jobs"):
+        st.fragment(_list, run_every=2)(slug)
 
 
 # ---------------------------------------------------------------- retrain plan

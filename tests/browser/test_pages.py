@@ -47,9 +47,6 @@ def test_pages_are_accessible_fit_the_window_and_ask_nobody_else(
         assert screen.page.get_by_role("dialog").count() == 0, f"{path} opens with a dialog"
         assert not too_wide(screen.page), f"{path} scrolls sideways"
         found[path] = violations(screen.page)
-        if found[path]:  # what a live list redraws is faded meanwhile
-            screen.idle()
-            found[path] = violations(screen.page)
     context.close()
     assert {path: what for path, what in found.items() if what} == {}
     assert screen.foreign == []  # fonts, scripts, telemetry: nothing leaves this machine

@@ -1,10 +1,10 @@
-"""The damping of one checkpoint where none is given: of single scores, and of what directions are taken from."""
+"""The damping of one checkpoint where none is given: of single scores, and of what errors have in common."""
 
 from __future__ import annotations
 
 OF_SQUARED_NORM = 5.0
-DIRECTIONS = 10.0
-LEAST_FOR_DIRECTIONS = 30.0
+FOR_ERRORS = 10.0
+LEAST_FOR_ERRORS = 30.0
 
 
 def choose_damping(n: int, p: int) -> float:
@@ -24,13 +24,13 @@ def choose_damping(n: int, p: int) -> float:
     return OF_SQUARED_NORM * p / n
 
 
-def choose_direction_damping(n: int, p: int) -> float:
-    """Relative damping max(10 λ, 30) of what directions and likeness are taken from, λ that of single scores.
+def choose_error_damping(n: int, p: int) -> float:
+    """Relative damping max(10 λ, 30) for the error-guided direction and likeness, λ that of single scores.
 
-    What one example does is told best by λ; what many have in common by a heavier damping, which leaves the strong
+    What one example does is told best by λ; what errors have in common by a heavier damping, which leaves the strong
     directions of the features as they are and weakens the many weak ones. Where features are few beside the examples
     (p < 0.6 n) ten times λ would leave undamped what the projection has mixed; hence at least 30.
 
-    Source: ours. Judged by how well directions rank a hidden minority and by likeness in docs/method.md.
+    Source: ours. Judged by how well the direction ranks a hidden minority and by likeness in docs/method.md.
     """
-    return max(DIRECTIONS * choose_damping(n, p), LEAST_FOR_DIRECTIONS)
+    return max(FOR_ERRORS * choose_damping(n, p), LEAST_FOR_ERRORS)

@@ -4,7 +4,7 @@
 
 Rows are training examples, columns targets; + = helps: the training example raises the target's margin. Scores are in
 margin units up to one positive factor (`UNIT`): the kernels are not rescaled by their own mean as `traker` does.
-Directions are taken from the same product with a heavier damping: see `Attribution.from_features`.
+What errors have in common is read from the same product with a heavier damping: see `Attribution.from_features`.
 Source: Park et al. 2023 (TRAK), eq. 16 as `traker` computes it: average of kernels times average of Q.
 """
 
@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unskew.attribution import storage
-from unskew.attribution.damping import choose_damping, choose_direction_damping
+from unskew.attribution.damping import choose_damping, choose_error_damping
 from unskew.attribution.factors import Factors, Matrix, Restricted, Source, extremes
 from unskew.attribution.records import Features, check_pairs, joined
 from unskew.attribution.ridge import Ridge, Solved
@@ -61,7 +61,7 @@ class Attribution:
         broad: Source | None = None,
     ) -> None:
         self._source = source
-        self._broad = broad or source  # what directions are taken from
+        self._broad = broad or source  # what the error-guided direction and likeness are taken from
         self.target_loss = target_loss
         self.target_prediction = target_prediction
         self.diagnostics = diagnostics
@@ -74,7 +74,7 @@ class Attribution:
         *,
         damping: float | Literal["auto"],
         q_power: float = 1.0,
-        direction_damping: float | Literal["auto"] | None = None,
+        error_damping: float | Literal["auto"] | None = None,
     ) -> Attribution:
         """Solve per checkpoint and average.
 
@@ -82,8 +82,8 @@ class Attribution:
             train, targets: one record a checkpoint, or its chunks in row order; made with the same projections.
             damping: λ > 0, times the mean of the diagonal of ΦᵀΦ; "auto": by `choose_damping`.
             q_power: of Q̄ = 1/C Σ_c (1 - p_c), in [0, 1]; 1 as published, see `AttributeParams`.
-            direction_damping: likewise, of what directions and likeness are taken from; "auto": by
-                `choose_direction_damping`; None: from the scores themselves.
+            error_damping: likewise, of what the error-guided direction and likeness are taken from; "auto": by
+                `choose_error_damping`; None: from the scores themselves, as principal directions always are.
         Raises:
             DataError: numbers of checkpoints, rows or features differ.
             ModelError: all features of a checkpoint are 0.
@@ -93,7 +93,7 @@ class Attribution:
                 f"There are features of {len(train)} checkpoints for training and {len(targets)} for targets.",
                 fix="Featurize both splits at the same checkpoints, at least one.",
             )
-        for name, number in (("damping", damping), ("direction_damping", direction_damping)):
+        for name, number in (("damping", damping), ("error_damping", error_damping)):
             if isinstance(number, (int, float)) and not number > 0:
                 raise SettingsError(f"{name} is {number}.", fix="Give a number above 0, or 'auto'.")
         ours, theirs = [joined(found) for found in train], [joined(found) for found in targets]
@@ -104,9 +104,9 @@ class Attribution:
             ridge = Ridge(a.rows)
             relative = choose_damping(*a.rows.shape) if damping == "auto" else damping
             solved.append(ridge.solve(b.rows, damping=relative))
-            if direction_damping is not None:
-                given = direction_damping
-                relative = choose_direction_damping(*a.rows.shape) if given == "auto" else given
+            if error_damping is not None:
+                given = error_damping
+                relative = choose_error_damping(*a.rows.shape) if given == "auto" else given
                 heavier.append(ridge.solve(b.rows, damping=relative))
         c = np.float32(len(solved))
         factors = Factors(
@@ -118,7 +118,7 @@ class Attribution:
         diagnostics = {
             "n_checkpoints": len(train),
             "q_power": q_power,
-            "direction_damping_relative": [s.relative for s in heavier],
+            "error_damping_relative": [s.relative for s in heavier],
             "damping_rule": "auto" if damping == "auto" else "given",
             "damping_relative": [s.relative for s in solved],
             "damping": [s.damping for s in solved],
@@ -328,7 +328,7 @@ class Attribution:
                 raise DataError(f"No target has class {label}.", fix=f"Classes here: {np.unique(target_label)}.")
             own_train = np.flatnonzero(train_label == label)
             made = class_directions(
-                Restricted(self._broad, own_train) if own_rows else self._broad,
+                Restricted(self._source, own_train) if own_rows else self._source,
                 label=label,
                 positions=positions,
                 own_train=own_train,
@@ -336,6 +336,7 @@ class Attribution:
                 params=params,
                 wrong=self._wrong(target_label)[positions],
                 errors=None if own_rows else errors,
+                broad=self._broad,
             )
             found.append(_spread(made, self.n_train) if own_rows else made)
             if on_step is not None:

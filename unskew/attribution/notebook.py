@@ -92,7 +92,7 @@ def attribute(
                 found.append(featurize(network, pixels, label, seed=seed, basis=splits[0], **common))
             base += len(label)
     return Attribution.from_features(
-        *features, damping=params.damping, q_power=params.q_power, direction_damping=params.direction_damping
+        *features, damping=params.damping, q_power=params.q_power, error_damping=params.error_damping
     )
 
 

@@ -14,7 +14,7 @@ from unskew.attribution.factors import Factors, Matrix, Source
 from unskew.attribution.rows import InMemory, OnDisk, Rows, save_rows
 from unskew.errors import StorageError
 
-_VERSION = 3  # 2: directions came from the scores themselves. 1: the weights were named one_minus_p, which they were
+_VERSION = 3  # 2: τ at one damping. 1: the weights were named one_minus_p, which they were
 _FILE = "attribution.json"
 
 
@@ -29,7 +29,7 @@ def save(
     """Write everything; the JSON file last, so that its presence says that all is there.
 
     Args:
-        broad: what directions are taken from, made of the same training factors; None: the source itself.
+        broad: τ at a heavier damping, made of the same training factors; None: the source itself.
     """
     folder.mkdir(parents=True, exist_ok=True)
     np.save(folder / "target_loss.npy", target_loss)
@@ -55,7 +55,7 @@ def save(
 def load(
     folder: Path, *, mmap: bool
 ) -> tuple[Source, NDArray[np.float32], NDArray[np.int64], dict[str, Any], Source | None]:
-    """Read source, target loss, target predictions, diagnostics, and what directions are taken from, if it is another.
+    """Read source, target loss, target predictions, diagnostics, and τ at a heavier damping, if there is one.
 
     Raises:
         StorageError: a file is missing or broken, or the version is newer than this program.

@@ -72,6 +72,7 @@ def class_directions(
     params: DiscoverParams,
     wrong: NDArray[np.bool_] | None = None,
     errors: Errors | None = None,
+    broad: Tau | None = None,
 ) -> ClassDirections:
     """Directions of one class's targets.
 
@@ -81,6 +82,7 @@ def class_directions(
         target_loss: (n_c,) [nats], decides signs and guides.
         wrong: bool (n_c,), whether the model errs; None: loss above log 2.
         errors: of all classes; without them there is no error-guided direction.
+        broad: τ at a heavier damping, which the error-guided direction is taken from; None: from `tau` too.
     """
     loss = np.asarray(target_loss, dtype=np.float64)
     gram = rows.inner_products(tau, positions, params.row_transform)
@@ -93,7 +95,7 @@ def class_directions(
     guided: ErrorGuided | None = None
     errs = loss > np.log(2) if wrong is None else wrong
     if errors is not None:
-        guided = error_guided(tau, positions, loss, errs, errors.axis, params.row_transform)
+        guided = error_guided(broad or tau, positions, loss, errs, errors.axis, params.row_transform)
     if guided is not None:
         guided_first = not len(projections) or _gap(guided.projection, errs) >= _gap(projections[0], errs)
         place = 0 if guided_first else 1

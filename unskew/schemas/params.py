@@ -172,14 +172,14 @@ class AttributeParams(Params):
     grad_wrt: list[str] | None = None  # patterns of parameter names, such as "fc.*"; None: all that are trained
     damping: float | Literal["auto"] = "auto"  # λ, times the mean of the diagonal of ΦᵀΦ; auto: see `choose_damping`
     q_power: float = Field(0.5, ge=0, le=1)  # of 1 - p of a training example in its scores; 1: as TRAK has it
-    direction_damping: float | Literal["auto"] = "auto"  # λ of what directions are taken from; auto: ten times as much
+    error_damping: float | Literal["auto"] = "auto"  # λ for what errors have in common; auto: ten times as much
     storage: Literal["float32", "float16"] = "float32"  # of features; sums are always float32 and float64
     mixed_precision: bool = False  # forward and backward in bfloat16, for accelerators
     seed: Seed = 0
     batch_size: int | None = Field(None, ge=1)  # None: the largest power of two up to 256 that memory holds
     helper: int = Field(0, ge=0)  # jobs that differ in this number only make one attribution together, a worker each
 
-    @field_validator("damping", "direction_damping")
+    @field_validator("damping", "error_damping")
     @classmethod
     def _positive(cls, damping: float | str) -> float | str:
         if not isinstance(damping, str) and not damping > 0:

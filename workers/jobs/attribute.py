@@ -216,7 +216,7 @@ def _by_features(context: Context, params: AttributeParams, rows: list[tables.Ru
         targets,
         damping=params.damping,
         q_power=params.q_power,
-        direction_damping=params.direction_damping,
+        error_damping=params.error_damping,
     )
     return made, needed
 

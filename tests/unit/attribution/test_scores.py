@@ -13,7 +13,7 @@ from unskew.attribution import Attribution, Features
 from unskew.attribution.rows import Chunked, OnDisk, save_rows
 from unskew.discovery import directions_pca
 from unskew.errors import DataError, SettingsError
-from unskew.schemas.enums import RowTransform
+from unskew.schemas.enums import DirectionKind, RowTransform
 from unskew.schemas.params import DiscoverParams
 
 N_TRAIN, N_TARGETS, P = 60, 24, 7
@@ -193,41 +193,43 @@ def test_scores_are_in_margin_units_and_not_rescaled() -> None:
 
 
 def test_automatic_damping_is_the_same_for_any_projection() -> None:
-    """Absolutely: 5 times the mean squared length of a row; for directions 50 times, at least 30 mean diagonals."""
+    """Absolutely: 5 times the mean squared length of a row; for errors 50 times, at least 30 mean diagonals."""
     rng = np.random.default_rng(0)
     for p in (P, 90):
         x = rng.standard_normal((N_TRAIN, p)).astype(np.float32)
         target = Features(x[:3], *(np.full(3, 0.5, np.float32) for _ in range(2)), np.zeros(3, np.int64), 1.0)
         train = Features(x, *(np.full(N_TRAIN, 0.5, np.float32) for _ in range(2)), np.zeros(N_TRAIN, np.int64), 1.0)
-        facts = Attribution.from_features([train], [target], damping="auto", direction_damping="auto").diagnostics
+        facts = Attribution.from_features([train], [target], damping="auto", error_damping="auto").diagnostics
         length, diagonal = (x**2).sum(axis=1).mean(), (x**2).sum(axis=0).mean()
         assert facts["damping"] == pytest.approx([5 * length], rel=1e-5)
         assert facts["damping_relative"] == pytest.approx([5 * p / N_TRAIN])
-        heavier = facts["direction_damping_relative"][0]
+        heavier = facts["error_damping_relative"][0]
         assert heavier * diagonal == pytest.approx(max(50 * length, 30 * diagonal), rel=1e-5)
 
 
 @pytest.mark.parametrize("stored", [False, True], ids=["in memory", "on disk"])
-def test_directions_are_those_of_a_heavier_damping_and_scores_are_not(tmp_path: Path, stored: bool) -> None:
+def test_what_errors_have_in_common_is_read_at_a_heavier_damping(tmp_path: Path, stored: bool) -> None:
+    """Scores and principal directions are those of the damping; the error-guided one and likeness of the other."""
     train, targets = records()
-    both = Attribution.from_features(train, targets, damping=DAMPING, direction_damping=50 * DAMPING)
+    both = Attribution.from_features(train, targets, damping=DAMPING, error_damping=50 * DAMPING)
     if stored:
         both.save(tmp_path)
         both = Attribution.load(tmp_path)
     light, heavy = (Attribution.from_features(train, targets, damping=d) for d in (DAMPING, 50 * DAMPING))
     label, train_label = np.arange(N_TARGETS) % 2, np.arange(N_TRAIN) % 2
     assert np.array_equal(both.tau(), light.tau()) and not np.allclose(both.tau(), heavy.tau())
-    for mine, other in zip(*((a, *(a.halves() or ())) for a in (both, heavy)), strict=True):
-        for ours, theirs in zip(*(a.directions(label, train_label) for a in (mine, other)), strict=True):
-            assert np.array_equal(ours.projections, theirs.projections)
-            assert np.array_equal(ours.loadings, theirs.loadings) and ours.alike == theirs.alike
-    ours, theirs = (a.directions(label, train_label)[0].projections for a in (both, light))
-    assert not np.allclose(ours, theirs)
+    for three in zip(*((a, *(a.halves() or ())) for a in (both, light, heavy)), strict=True):
+        for ours, principal, errors in zip(*(a.directions(label, train_label) for a in three), strict=True):
+            for kind, expected in ((DirectionKind.PRINCIPAL, principal), (DirectionKind.ERROR_GUIDED, errors)):
+                mine, theirs = (np.flatnonzero([k == kind for k in d.kinds]) for d in (ours, expected))
+                assert np.array_equal(ours.projections[mine], expected.projections[theirs]) and len(mine)
+                assert np.array_equal(ours.loadings[mine], expected.loadings[theirs])
+            assert ours.alike == errors.alike
 
 
-def test_a_direction_damping_that_is_no_number_above_0_is_refused() -> None:
-    with pytest.raises(SettingsError, match="direction_damping is 0"):
-        Attribution.from_features(*records(), damping=DAMPING, direction_damping=0)
+def test_an_error_damping_that_is_no_number_above_0_is_refused() -> None:
+    with pytest.raises(SettingsError, match="error_damping is 0"):
+        Attribution.from_features(*records(), damping=DAMPING, error_damping=0)
 
 
 def test_rows_on_disk_read_what_was_written(tmp_path: Path) -> None:
