@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,11 +16,12 @@ from backend.store import labels as label_store
 from backend.store import projects as project_store
 from backend.store.db import Store
 from unskew import evaluation
+from unskew.cut import cut
 from unskew.errors import ConflictError, DataError, NotFoundError, SettingsError
 from unskew.evaluation.seeds import mean_share
 from unskew.groups import attribute_values
 from unskew.schemas import api
-from unskew.schemas.enums import GroupSource, LabelAction, LabelOrder, Split
+from unskew.schemas.enums import GroupSource, LabelAction, LabelOrder, Split, SplitRule
 
 MAX_GROUPS = 9  # inside a class: one key on the keyboard each
 
@@ -61,8 +60,7 @@ def create(store: Store, slug: str, wanted: api.GroupSetCreate) -> api.GroupSet:
             row = _by_loss(store, session, project, wanted.name)
         else:
             row = _by_hand(store, session, project, wanted)
-        made = row.id
-    return get(store, made)
+        return _body(store, session, project, row)
 
 
 def update(store: Store, group_set_id: int, patch: api.GroupSetPatch) -> api.GroupSet:
@@ -112,6 +110,9 @@ def _from_directions(
         chosen[row.label] = row
     if len({row.attribution_id for row in chosen.values()}) > 1:
         raise SettingsError("These directions come from different attributions.", fix="Choose them from one.")
+    votes = examples.votes(store, session, project.id)
+    if wanted.split is SplitRule.ERRORS and votes is None:
+        raise SettingsError("It is not known what the model predicts.", fix="Choose another place to cut.")
     names: list[list[str]] = []
     suggestion: dict[int, int] = {}
     rank: dict[int, float] = {}
@@ -123,10 +124,14 @@ def _from_directions(
         names.append([f"{class_name} · {title} {end}" if title else f"{class_name} · {end} side" for end in "−+"])
         positions, projection = directions.signed_projection(store, chosen[label])
         rank |= dict(zip(positions.tolist(), projection.tolist(), strict=True))
-        suggestion |= dict(zip(positions.tolist(), (projection > 0).astype(int).tolist(), strict=True))
+        n_wrong = 0 if votes is None else int((2 * (votes[:, positions] == label).sum(axis=0) <= len(votes)).sum())
+        sign = chosen[label].sign  # a rule sees the end with the higher loss as the positive one, flipped or not
+        above = projection > sign * cut(sign * projection, wanted.split, n_wrong)
+        suggestion |= dict(zip(positions.tolist(), above.astype(int).tolist(), strict=True))
     members = _members(session, project, suggestion, rank)
     ids = [row.id for _, row in sorted(chosen.items())]
-    return group_store.create(session, project, wanted.name, GroupSource.PSEUDO, names, members, direction_ids=ids)
+    source, split = GroupSource.PSEUDO, wanted.split
+    return group_store.create(session, project, wanted.name, source, names, members, direction_ids=ids, split=split)
 
 
 def _from_attribute(
@@ -221,8 +226,8 @@ def _members(
 
 
 def _body(store: Store, session: Session, project: tables.Project, row: tables.GroupSet) -> api.GroupSet:
-    voters = examples.voters(session, project.id)
-    found, accuracy, by_hand = _standing(store, project.id, row.id, row.created_at, row.version, voters)
+    found = group_store.counts(session, row.id)
+    accuracy, by_hand = _accuracy(store, session, project, row)
     width = group_store.n_per_class(row)
     groups = [
         api.Group(
@@ -245,6 +250,7 @@ def _body(store: Store, session: Session, project: tables.Project, row: tables.G
         source=GroupSource(row.source),
         attribute=row.attribute,
         direction_ids=row.direction_ids,
+        split=SplitRule(row.split),
         groups=groups,
         n_labelled=sum(hand for _, hand in found.values()),
         n_unassigned=sum(n for (_, index), (n, _) in found.items() if index is None),
@@ -259,33 +265,25 @@ def _more_needed(accuracy: api.Interval | None) -> int:
     return evaluation.more_needed(accuracy or evaluation.wilson(0, 0))
 
 
-Intervals = dict[int, api.Interval]
+def _accuracy(
+    store: Store, session: Session, project: tables.Project, row: tables.GroupSet
+) -> tuple[dict[int, api.Interval], dict[int, api.Interval]]:
+    """Mean accuracy of the attributed checkpoints on each group, and on what people labelled of it; n = examples.
 
-
-@lru_cache(maxsize=64)  # pages list all sets of a project, of which one at most is being labelled
-def _standing(
-    store: Store, project_id: int, group_set_id: int, created_at: datetime, version: int, voters: tuple[str, ...]
-) -> tuple[dict[tuple[int, int | None], tuple[int, int]], Intervals, Intervals]:
-    """What does not change as long as nobody labels: (counts as in the store, accuracy, accuracy by hand).
-
-    Mean accuracy of the attributed checkpoints on each group, and on what people labelled of it; n = examples. Empty
-    before there are checkpoints. A number is given again after its set was deleted, so the time of making is asked for.
+    Empty before there are checkpoints.
     """
-    with store.read() as session:
-        found = group_store.counts(session, group_set_id)
-        said = examples.votes(store, session, project_id)
-        if said is None:
-            return found, {}, {}
-        given = group_store.assignment(session, group_set_id)
-        label = examples.labels(store, project_store.get(session, project_id), Split.VALIDATION)
-    share: NDArray[np.float64] = (said == label).mean(axis=0)
+    said = examples.votes(store, session, project.id)
+    if said is None:
+        return {}, {}
+    given = group_store.assignment(session, row.id)
+    share: NDArray[np.float64] = (said == examples.labels(store, project, Split.VALIDATION)).mean(axis=0)
 
-    def on(inside: NDArray[np.bool_]) -> Intervals:
+    def on(inside: NDArray[np.bool_]) -> dict[int, api.Interval]:
         group = np.where(inside, given.group, -1)
-        groups = np.unique(group[group >= 0])
-        return {int(g): mean_share(float(share[group == g].sum()), int((group == g).sum())) for g in groups}
+        found = np.unique(group[group >= 0])
+        return {int(g): mean_share(float(share[group == g].sum()), int((group == g).sum())) for g in found}
 
-    return found, on(np.ones(len(share), dtype=bool)), on(given.by_hand)
+    return on(np.ones(len(share), dtype=bool)), on(given.by_hand)
 
 
 # ---------------------------------------------------------------- labelling

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from backend.store import tables
 from unskew import groups
 from unskew.errors import ConflictError, NotFoundError, SettingsError
-from unskew.schemas.enums import GroupSource
+from unskew.schemas.enums import GroupSource, SplitRule
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,7 @@ def create(
     *,
     attribute: str | None = None,
     direction_ids: Sequence[int] = (),
+    split: SplitRule = SplitRule.ZERO,
 ) -> tables.GroupSet:
     """A group set with one member row for every validation example.
 
@@ -88,6 +89,7 @@ def create(
         source=source,
         attribute=attribute,
         direction_ids=list(direction_ids),
+        split=split,
         group_names=group_names,
     )
     session.add(row)

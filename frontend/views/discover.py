@@ -20,7 +20,7 @@ from frontend.views.discover_influence import influence
 from frontend.views.discover_scatter import figures, scatter, told_apart
 from unskew.charts import format as fmt
 from unskew.schemas.api import Direction, DirectionDetail, DirectionPatch, GroupSetCreate, ProjectDetail, Strip
-from unskew.schemas.enums import DataKind, DirectionState, JobKind, Role, Verdict
+from unskew.schemas.enums import DataKind, DirectionState, JobKind, Role, SplitRule, Verdict
 from unskew.schemas.params import DiscoverParams
 
 PER_STRIP = 24
@@ -281,7 +281,7 @@ def _patch(detail: DirectionDetail, change: DirectionPatch, done: str) -> None:
 
 # ---------------------------------------------------------------- groups
 def _group_set_form(project: ProjectDetail, found: list[Direction], detail: DirectionDetail) -> None:
-    st.caption("A class's validation examples are split at 0 along one of its directions; correct them on Label.")
+    st.caption("A class's validation examples are cut in two along one of its directions; correct them on Label.")
     with st.form("group_set_form", border=False):
         chosen: list[int] = []
         for label in sorted({d.label for d in found}):
@@ -297,16 +297,25 @@ def _group_set_form(project: ProjectDetail, found: list[Direction], detail: Dire
                 format_func=partial(_option_name, options),
             )
             chosen += [picked] if picked is not None else []
+        split = st.selectbox("Cut", list(SplitRule), format_func=_CUTS.__getitem__, key=f"gs_cut_{detail.id}")
         name = st.text_input("Name", detail.name or "pseudo-groups", key=f"gs_name_{detail.id}")
         submitted = st.form_submit_button("Make group set", key="gs_make", type="primary")
     if submitted:
         if not chosen:
             st.warning("Choose a direction for at least one class.")
             return
-        body = GroupSetCreate(name=name.strip() or "groups", direction_ids=chosen)
+        body = GroupSetCreate(name=name.strip() or "groups", direction_ids=chosen, split=split)
         with shown():
             made = api.create_group_set(project.slug, body)
             pages.go("label", group_set=made.id)
+
+
+_CUTS = {
+    SplitRule.ZERO: "at 0",
+    SplitRule.GAP: "at the widest gap",
+    SplitRule.MIXTURE: "between two normal distributions",
+    SplitRule.ERRORS: "so that as many are on the + side as the model gets wrong",
+}
 
 
 def _option_name(options: list[Direction], direction_id: int | None) -> str:

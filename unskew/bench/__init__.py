@@ -3,6 +3,9 @@
 python -m unskew.bench attribution        time of gradient features against a floor, training and `traker`
 python -m unskew.bench scale              scores of a million examples without their matrix: time and memory
 python -m unskew.bench lds --set demo     how well scores predict retraining, ours and `traker`'s
+python -m unskew.bench evidence           how often the verdict is right, over many sets
+python -m unskew.bench hard               the same where it is hard: two biases, a bias in one class, hardly an error
+python -m unskew.bench rules --set tiny   which direction cut where repairs the model best
 
-`unskew bench …` runs these in a process of their own.
+`unskew bench …` runs the first three in a process of their own.
 """

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from unskew.errors import UnskewError
+from unskew.schemas.params import SETS
 
 
 def main() -> int:
@@ -37,6 +38,17 @@ def _measured(args: argparse.Namespace) -> dict[str, Any]:
         from unskew.bench import hard
 
         return hard.measure(runs=args.runs, first_seed=args.first_seed, tell=_tell)
+    if args.kind == "rules":
+        from unskew.bench import rules
+
+        return rules.measure(
+            name=args.set,
+            skews=args.skews,
+            runs=args.runs,
+            first_seed=args.first_seed,
+            only_default=args.only_default,
+            tell=_tell,
+        )
     if args.kind == "scale":
         return _scale(args)
     from unskew.bench.attribution import measure
@@ -87,6 +99,12 @@ def _arguments() -> argparse.Namespace:
     hard = kinds.add_parser("hard")
     hard.add_argument("--runs", type=int, default=12)
     hard.add_argument("--first-seed", type=int, default=3000)
+    rules = kinds.add_parser("rules")
+    rules.add_argument("--set", required=True, choices=("tiny", *SETS))
+    rules.add_argument("--skews", type=float, nargs="+", default=[0.9, 0.95])
+    rules.add_argument("--runs", type=int, default=5)
+    rules.add_argument("--first-seed", type=int, required=True)
+    rules.add_argument("--only-default", action="store_true")
     return parser.parse_args()
 
 

@@ -24,10 +24,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from unskew.cut import cut
 from unskew.discovery import rows
 from unskew.discovery.rows import Tau
 from unskew.schemas.api import Interval
-from unskew.schemas.enums import RowTransform
+from unskew.schemas.enums import RowTransform, SplitRule
 
 _FOLDS = 5
 _TINY = 1e-6  # float32 rounding of a difference of unit vectors
@@ -108,7 +109,8 @@ def error_guided(
     fitted = np.array([scores[used[:, k], k].mean() for k in range(_FOLDS)])
     projection = scores[np.arange(n), fold] - fitted[fold]
     share = float(scores[:, -1].var() / max(1 - float(mean @ mean), _TINY))
-    return ErrorGuided(projection - _cut(projection, int(wrong.sum())), vectors[:, -1], min(1.0, share))
+    at = cut(projection, SplitRule.ERRORS, int(wrong.sum()))
+    return ErrorGuided(projection - at, vectors[:, -1], min(1.0, share))
 
 
 def _slopes(length: NDArray[np.float64], loss: NDArray[np.floating], used: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -117,13 +119,6 @@ def _slopes(length: NDArray[np.float64], loss: NDArray[np.floating], used: NDArr
     mean = np.array([loss[column].mean() for column in used.T])
     weights: NDArray[np.float64] = np.where(used, loss[:, None] - mean, 0.0) / _nonzero(length)[:, None]
     return weights
-
-
-def _cut(projection: NDArray[np.float64], n_above: int) -> float:
-    """A point with n_above projections above it, at least 1 and at most all but 1."""
-    falling = np.sort(projection)[::-1]
-    n_above = min(max(n_above, 1), len(falling) - 1)
-    return float(falling[n_above - 1] + falling[n_above]) / 2
 
 
 def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:

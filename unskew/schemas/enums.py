@@ -88,6 +88,15 @@ class RowTransform(StrEnum):
     SIGNED_SQRT = "signed_sqrt"
 
 
+class SplitRule(StrEnum):
+    """Where a direction is cut into its two sides."""
+
+    ZERO = "zero"
+    GAP = "gap"
+    MIXTURE = "mixture"
+    ERRORS = "errors"
+
+
 class WeightRule(StrEnum):
     """How a group's weight w_G follows from how badly the model does on it."""
 
