@@ -69,8 +69,9 @@ def serve(store: Store, slot: str, args: argparse.Namespace) -> int:
     every = 0.5 if args.once else min(1.0, args.ttl / 5)
     while not stop.wait(every):
         try:
-            with store.session() as session:
+            with store.session() as session:  # as short as it can be: meanwhile nobody else writes to SQLite
                 jobs.beat(session, slot, args.device)
+            with store.read() as session:
                 idle = jobs.n_active(session) == 0
             engine.take_over(store, slot, args.ttl)
             repair()

@@ -95,20 +95,24 @@ def votes(store: Store, session: Session, project_id: int) -> NDArray[np.int64] 
 
     Of the newest attribution; before there is one, of every ERM run; None when there is none either.
     """
-    found = attributions.list_attributions(session, project_id)
-    if found and not found[0].run_ids:  # τ came from elsewhere, perhaps with what its checkpoints predict
-        said = store.artifacts.load(attributions.ATTRIBUTION, found[0].artifact, "target_prediction.npy")
+    imported, artifacts = _voters(session, project_id)
+    if imported:  # τ came from elsewhere, perhaps with what its checkpoints predict
+        said = store.artifacts.load(attributions.ATTRIBUTION, artifacts[0], "target_prediction.npy")
         return said if len(said) else None
-    voting = voters(session, project_id)
-    return _stacked(store, voting) if voting else None
+    return _stacked(store, artifacts) if artifacts else None
 
 
 def voters(session: Session, project_id: int) -> tuple[str, ...]:
     """Artifacts of the predictions that vote; what depends on the votes depends on these."""
-    found = attributions.list_attributions(session, project_id)
-    if found and not found[0].run_ids:
-        return (found[0].artifact,)
-    return tuple(row.predictions for row in runs.erm_runs(session, project_id, found[0].run_ids if found else None))
+    return _voters(session, project_id)[1]
+
+
+def _voters(session: Session, project_id: int) -> tuple[bool, tuple[str, ...]]:
+    """Whether the newest attribution was imported, and then its artifact, else those of the runs' predictions."""
+    run_ids, artifact = attributions.newest(session, project_id) or (None, "")
+    if artifact and not run_ids:
+        return True, (artifact,)
+    return False, tuple(runs.erm_predictions(session, project_id, run_ids))
 
 
 @lru_cache(maxsize=32)

@@ -353,34 +353,32 @@ def _cursor(text: str | None) -> tuple[float, int] | None:
 
 def write(store: Store, group_set_id: int, batch: api.LabelBatch) -> api.LabelResult:
     """Store key presses at once; a key that is stored already changes nothing."""
+    who = annotators.name(batch.annotator, adjudicates=batch.adjudicates)
     with store.session() as session:
-        who = annotators.name(batch.annotator, adjudicates=batch.adjudicates)
-        touched = label_store.write(session, group_set_id, batch.labels, who)
-        return _result(store, session, group_set_id, LabelAction.SET, touched)
+        written = label_store.write(session, group_set_id, batch.labels, who)
+    return _result(store, LabelAction.SET, written)
 
 
 def undo(store: Store, group_set_id: int, who: api.AnnotatorBody) -> api.LabelResult:
+    name = annotators.name(who.annotator, adjudicates=who.adjudicates)
     with store.session() as session:
-        name = annotators.name(who.annotator, adjudicates=who.adjudicates)
-        touched = label_store.undo(session, group_set_id, name)
-        return _result(store, session, group_set_id, LabelAction.UNDO, touched)
+        written = label_store.undo(session, group_set_id, name)
+    return _result(store, LabelAction.UNDO, written)
 
 
 def redo(store: Store, group_set_id: int, who: api.AnnotatorBody) -> api.LabelResult:
+    name = annotators.name(who.annotator, adjudicates=who.adjudicates)
     with store.session() as session:
-        name = annotators.name(who.annotator, adjudicates=who.adjudicates)
-        touched = label_store.redo(session, group_set_id, name)
-        return _result(store, session, group_set_id, LabelAction.REDO, touched)
+        written = label_store.redo(session, group_set_id, name)
+    return _result(store, LabelAction.REDO, written)
 
 
-def _result(
-    store: Store, session: Session, group_set_id: int, action: LabelAction, touched: Sequence[int]
-) -> api.LabelResult:
-    row = group_store.get(session, group_set_id)
-    session.flush()
-    found = group_store.members(session, row.id, touched)
-    project = project_store.get(session, row.project_id)
-    items = _items(store, session, project, [found[i] for i in dict.fromkeys(touched)])
+def _result(store: Store, action: LabelAction, written: label_store.Written) -> api.LabelResult:
+    """The answer, put together when the change is committed and others can write again."""
+    row = written.group_set
+    with store.read() as session:
+        project = project_store.get(session, row.project_id)
+        items = _items(store, session, project, written.members)
     return api.LabelResult(action=action, items=items, version=row.version)
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +21,30 @@ from unskew.evaluation.seeds import SeedSummary, summarise
 from unskew.groups import attribute_values, counts, from_attribute
 from unskew.schemas.api import Interval
 from unskew.schemas.enums import Split
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """What accuracies rest on beside the predictions; two with the same digest are the same, for the caches below."""
+
+    digest: str
+    label: NDArray[np.int64] = field(compare=False)
+    group: NDArray[np.int64] = field(compare=False)
+    n_groups: int = field(compare=False)
+    train_counts: NDArray[np.int64] | None = field(compare=False)
+
+
+# Kept, since neither stored predictions nor a grouping under its digest ever change: many people look at the same few.
+@lru_cache(maxsize=2048)
+def _metrics(store: Store, artifact: str, split: Split, on: Grouping) -> GroupMetrics:
+    prediction = runs.prediction(store.artifacts, artifact, split)
+    return evaluation.group_metrics(prediction, on.label, on.group, on.n_groups, on.train_counts)
+
+
+@lru_cache(maxsize=256)
+def _bootstrap(store: Store, artifacts: tuple[str, ...], split: Split, on: Grouping) -> Interval:
+    right = [runs.prediction(store.artifacts, artifact, split) == on.label for artifact in artifacts]
+    return evaluation.worst_group_bootstrap(np.stack(right), on.group, on.n_groups)
 
 
 @dataclass
@@ -41,21 +67,21 @@ class View:
     names: Sequence[str]
     train_counts: NDArray[np.int64] | None = None
     group_set_id: int | None = None
-    _measured: dict[int, GroupMetrics] = field(default_factory=dict)
+
+    @cached_property
+    def grouping(self) -> Grouping:
+        digest = hashlib.sha256(f"{len(self.names)} {len(self.label)}".encode())
+        for part in (self.label, self.group, self.train_counts):
+            digest.update(b"" if part is None else part.tobytes())
+        return Grouping(digest.hexdigest(), self.label, self.group, len(self.names), self.train_counts)
 
     def measure(self, run: tables.Run) -> GroupMetrics:
-        """Accuracies of one run, from its stored predictions; read once."""
-        if run.id not in self._measured:
-            prediction = runs.predictions(self.store.artifacts, run, self.split).prediction
-            self._measured[run.id] = evaluation.group_metrics(
-                prediction, self.label, self.group, len(self.names), self.train_counts
-            )
-        return self._measured[run.id]
+        """Accuracies of one run, from its stored predictions."""
+        return _metrics(self.store, run.predictions, self.split, self.grouping)
 
     def bootstrap(self, found: Sequence[tables.Run]) -> Interval:
         """Of the mean worst-group accuracy, over seeds and examples."""
-        right = [runs.predictions(self.store.artifacts, run, self.split).prediction == self.label for run in found]
-        return evaluation.worst_group_bootstrap(np.stack(right), self.group, len(self.names))
+        return _bootstrap(self.store, tuple(run.predictions for run in found), self.split, self.grouping)
 
     def summary(self, found: Sequence[tables.Run]) -> SeedSummary:
         """One method over its seeds."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
@@ -129,24 +130,26 @@ def revoke_token(session: Session, token_id: int) -> None:
 
 def identify(session: Session, key: str) -> Identity | None:
     """Whose login or token this is; None when it is none, has ended, or its owner was switched off."""
-    digest = passwords.digest(key)
-    if key.startswith(LOGIN):
-        login = session.get(tables.Login, digest)
-        return None if login is None or login.expires_at <= _now() else _identity(session, login.user_id, login=True)
-    if not key.startswith(TOKEN):
+    if not key.startswith((LOGIN, TOKEN)):
         return None
-    token = session.scalar(select(tables.Token).where(tables.Token.digest == digest))
-    if token is None or token.revoked_at is not None or token.expires_at <= _now():
+    user, right, login = tables.User, tables.Right, key.startswith(LOGIN)
+    kind: Any = tables.Login if login else tables.Token
+    own = (kind.expires_at, *(() if login else (kind.revoked_at, kind.role, kind.project_id)))
+    query = (  # in one statement: every request asks
+        select(user.id, user.name, user.active, right.project_id, right.role, *own)
+        .join_from(kind, user, user.id == kind.user_id)
+        .outerjoin(right, right.user_id == user.id)
+        .where(kind.digest == passwords.digest(key))
+    )
+    found = session.execute(query).all()
+    if not found:
         return None
-    owner = _identity(session, token.user_id, login=False)
-    return None if owner is None else owner.limited(Role(token.role), token.project_id)
-
-
-def _identity(session: Session, user_id: int, *, login: bool) -> Identity | None:
-    row = session.get(tables.User, user_id)
-    if row is None or not row.active:
+    user_id, name, active, _, _, expires_at, *token = found[0]
+    if not active or expires_at <= _now() or (token and token[0] is not None):
         return None
-    return Identity(row.name, rights(session, row.id), row.id, login)
+    rights = {project_id: Role(role) for _, _, _, project_id, role, *_ in found if role is not None}
+    who = Identity(name, rights, user_id, login)
+    return who.limited(Role(token[1]), token[2]) if token else who
 
 
 def _now() -> datetime:

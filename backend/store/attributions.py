@@ -24,6 +24,14 @@ def list_attributions(session: Session, project_id: int) -> list[tables.Attribut
     return list(session.scalars(query.order_by(tables.Attribution.id.desc())))
 
 
+def newest(session: Session, project_id: int) -> tuple[list[int], str] | None:
+    """Run ids and artifact of the newest, nothing else of the row: every page with predictions asks. None: none yet."""
+    row = tables.Attribution
+    query = select(row.run_ids, row.artifact).where(row.project_id == project_id).order_by(row.id.desc()).limit(1)
+    found = session.execute(query).first()
+    return None if found is None else (found[0], found[1])
+
+
 def chosen(session: Session, project_id: int, attribution_id: int | None) -> tables.Attribution:
     """The one asked for, or the project's newest."""
     found = list_attributions(session, project_id)

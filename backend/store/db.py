@@ -78,6 +78,12 @@ class Store:
         return store
 
     @cached_property
+    def _reading(self) -> Engine:
+        if self.engine.dialect.name == "sqlite":
+            return self.engine
+        return self.engine.execution_options(isolation_level="AUTOCOMMIT")
+
+    @cached_property
     def artifacts(self) -> Artifacts:
         from backend.store.artifacts import Artifacts
         from backend.store.remote import Remote
@@ -115,8 +121,12 @@ class Store:
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        """A session that only reads: never waits for a writer."""
-        with Session(self.engine, expire_on_commit=False) as session:
+        """A session that only reads: never waits for a writer.
+
+        Postgres shows every statement what is committed by then, with or without a transaction around them: without
+        one, two round trips a session are saved.
+        """
+        with Session(self._reading, expire_on_commit=False) as session:
             yield session
 
     def close(self) -> None:

@@ -25,7 +25,6 @@ from sqlalchemy import (
     func,
     or_,
     select,
-    update,
 )
 from sqlalchemy.orm import Session
 
@@ -41,8 +40,16 @@ UNDO_DEPTH = 5_000  # events of one annotator that undo looks back over; more th
 _SHUFFLE, _MODULUS = 2_654_435_761, 4_294_967_296
 
 
-def write(session: Session, group_set_id: int, labels: Sequence[api.LabelWrite], annotator: str) -> list[int]:
-    """Store key presses in order; ids of the examples concerned. A key that is stored already changes nothing.
+@dataclass(frozen=True)
+class Written:
+    """What a change led to, as it stands at its end: the set, and the members that it touched, each once."""
+
+    group_set: tables.GroupSet
+    members: list[tables.GroupMember]
+
+
+def write(session: Session, group_set_id: int, labels: Sequence[api.LabelWrite], annotator: str) -> Written:
+    """Store key presses in order. A key that is stored already changes nothing.
 
     Raises:
         NotFoundError: an example that is not in the set. SettingsError: a group that its class does not have.
@@ -69,26 +76,28 @@ def write(session: Session, group_set_id: int, labels: Sequence[api.LabelWrite],
         after = {"group": wanted.group, "by_hand": True, "unsure": wanted.group is None}
         _append(session, row, member, annotator, LabelAction.SET, wanted.key, after)
         fresh += 1
-    _touched(session, row, fresh)
-    return [w.example_id for w in labels]
+    _touched(row, fresh)
+    return Written(row, [found[i] for i in dict.fromkeys(w.example_id for w in labels)])
 
 
-def undo(session: Session, group_set_id: int, annotator: str) -> list[int]:
+def undo(session: Session, group_set_id: int, annotator: str) -> Written:
     """Take back this annotator's last gesture that is not taken back yet: one label, or all that were given at once."""
     row = locked(session, group_set_id)
     done, _ = _stacks(session, row.id, annotator)
     if not done:
         raise ConflictError("There is nothing to undo.")
-    return [_revert(session, row, event, annotator, LabelAction.UNDO) for event in _gesture(done)]
+    touched = [_revert(session, row, event, annotator, LabelAction.UNDO) for event in _gesture(done)]
+    return Written(row, list(dict.fromkeys(touched)))
 
 
-def redo(session: Session, group_set_id: int, annotator: str) -> list[int]:
+def redo(session: Session, group_set_id: int, annotator: str) -> Written:
     """Bring back the gesture that was undone last; a new label empties this stack."""
     row = locked(session, group_set_id)
     _, undone = _stacks(session, row.id, annotator)
     if not undone:
         raise ConflictError("There is nothing to redo.")
-    return [_revert(session, row, event, annotator, LabelAction.REDO) for event in _gesture(undone)]
+    touched = [_revert(session, row, event, annotator, LabelAction.REDO) for event in _gesture(undone)]
+    return Written(row, list(dict.fromkeys(touched)))
 
 
 def _gesture(stack: Sequence[tables.LabelEvent]) -> list[tables.LabelEvent]:
@@ -125,7 +134,7 @@ def _stacks(
 
 def _revert(
     session: Session, row: tables.GroupSet, event: tables.LabelEvent, annotator: str, action: LabelAction
-) -> int:
+) -> tables.GroupMember:
     """Take the event back or bring it back. Undo uncovers the label below it, which may be another person's."""
     member = members(session, row.id, [event.example_id])[event.example_id]
     after = event.after
@@ -133,8 +142,8 @@ def _revert(
         history = _events(session, row.id, event.example_id)
         after = standing(history, member.suggestion, without=event.id)
     _append(session, row, member, annotator, action, uuid.uuid4().hex, after, reverts=event.id)
-    _touched(session, row, 1)
-    return event.example_id
+    _touched(row, 1)
+    return member
 
 
 def _events(session: Session, group_set_id: int, example_id: int) -> list[tables.LabelEvent]:
@@ -192,17 +201,16 @@ def _append(
     member.group, member.by_hand, member.unsure = after["group"], after["by_hand"], after["unsure"]
 
 
-def _touched(session: Session, row: tables.GroupSet, n: int) -> None:
-    """A changed set is a new version; with a person's hand in it, it is no longer pseudo or from an attribute alone."""
+def _touched(row: tables.GroupSet, n: int) -> None:
+    """A changed set is a new version; with a person's hand in it, it is no longer pseudo or from an attribute alone.
+
+    The row is `locked`: nobody else counts meanwhile.
+    """
     if n == 0:
         return
     if row.source in (GroupSource.PSEUDO, GroupSource.ATTRIBUTE):
         row.source = GroupSource.MIXED
-    session.execute(
-        update(tables.GroupSet).where(tables.GroupSet.id == row.id).values(version=tables.GroupSet.version + n)
-    )
-    session.flush()
-    session.refresh(row)
+    row.version += n
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from backend.store import tables
@@ -59,12 +59,18 @@ def find(session: Session, key: str) -> tables.Run | None:
 
 def erm_runs(session: Session, project_id: int, run_ids: list[int] | None = None) -> list[tables.Run]:
     """ERM runs that have a checkpoint, by seed."""
-    query = select(tables.Run).where(
-        tables.Run.project_id == project_id, tables.Run.method == Method.ERM, tables.Run.checkpoint.is_not(None)
-    )
-    if run_ids is not None:
-        query = query.where(tables.Run.id.in_(run_ids))
-    return list(session.scalars(query.order_by(tables.Run.seed, tables.Run.id)))
+    return list(session.scalars(_erm(tables.Run, project_id, run_ids)))
+
+
+def erm_predictions(session: Session, project_id: int, run_ids: list[int] | None = None) -> list[str]:
+    """Artifacts of what those say, in the same order; nothing else of the rows is read."""
+    return list(session.scalars(_erm(tables.Run.predictions, project_id, run_ids)))
+
+
+def _erm(what: Any, project_id: int, run_ids: list[int] | None) -> Select[Any]:
+    run = tables.Run
+    query = select(what).where(run.project_id == project_id, run.method == Method.ERM, run.checkpoint.is_not(None))
+    return (query if run_ids is None else query.where(run.id.in_(run_ids))).order_by(run.seed, run.id)
 
 
 def list_runs(session: Session, project_id: int) -> list[tables.Run]:
@@ -86,12 +92,19 @@ def predictions(artifacts: Artifacts, run: tables.Run, split: Split) -> Predicti
     Raises:
         SettingsError: it is not stored: of train, or of a split that the project does not have.
     """
-    load = artifacts.load
-    if f"prediction_{split.value}.npy" not in artifacts.manifest(PREDICTIONS, run.predictions)["files"]:
+    said = prediction(artifacts, run.predictions, split)
+    return Predictions(said, artifacts.load(PREDICTIONS, run.predictions, f"loss_{split.value}.npy"))
+
+
+def prediction(artifacts: Artifacts, artifact: str, split: Split) -> NDArray[np.int64]:
+    """The classes alone, int64 (n,), by the name of the run's artifact.
+
+    Raises:
+        SettingsError: see `predictions`.
+    """
+    name = f"prediction_{split.value}.npy"
+    if name not in artifacts.manifest(PREDICTIONS, artifact)["files"]:
         raise SettingsError(
-            f"What run {run.id} says about {split.value} examples is not stored.", fix="Choose split validation."
+            f"What this run says about {split.value} examples is not stored.", fix="Choose split validation."
         )
-    return Predictions(
-        prediction=load(PREDICTIONS, run.predictions, f"prediction_{split.value}.npy"),
-        loss=load(PREDICTIONS, run.predictions, f"loss_{split.value}.npy"),
-    )
+    return artifacts.load(PREDICTIONS, artifact, name)
