@@ -555,6 +555,12 @@ class Client:
         except Exception as error:
             if not _is_transport_error(error):
                 raise
+            if _is_timeout(error):
+                raise errors.ServerError(
+                    f"The server did not answer within {TIMEOUT_SECONDS:.0f} s.",
+                    fix="It may still be at it. A source that takes longer to check can be imported as it is: the "
+                    "import checks every row too, and writes nothing if one is wrong.",
+                ) from error
             raise errors.ServerError(
                 f"The server at {self.base_url} does not answer ({type(error).__name__}).", fix="Start it: unskew up"
             ) from error
@@ -579,6 +585,12 @@ def _is_transport_error(error: Exception) -> bool:
     import httpx
 
     return isinstance(error, httpx.TransportError)
+
+
+def _is_timeout(error: Exception) -> bool:
+    import httpx
+
+    return isinstance(error, httpx.ReadTimeout)
 
 
 def _words(value: Any) -> str | list[str]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import NoReturn
+from typing import Literal, NoReturn
 
 import pandas as pd
 import streamlit as st
 
-from unskew.errors import UnskewError
-from unskew.schemas.api import Problem
+from unskew.errors import RowError, UnskewError
+from unskew.schemas.api import Problem, RowProblem
+
+ROWS_IN_FULL, TABLE_HEIGHT = 12, 420  # more rows than this are scrolled through, in so many px
 
 
 def show_error(error: UnskewError) -> None:
@@ -18,17 +20,24 @@ def show_error(error: UnskewError) -> None:
     text = f"**{error.what}**" + (f"  \n{error.fix}" if error.fix else "")
     st.error(text, icon=":material/error:")
     if error.rows:
-        rows = [{"row": r.row, "field": r.field, "value": r.value, "problem": r.message} for r in error.rows]
-        st.dataframe(pd.DataFrame(rows), hide_index=True, alt="Rows that cannot be used")
+        problem_table(error.rows)
 
 
 def show_problem(problem: Problem) -> None:
     """The same for a problem that a job ended with."""
     st.error(f"**{problem.detail}**" + (f"  \n{problem.fix}" if problem.fix else ""), icon=":material/error:")
     if problem.rows:
-        st.dataframe(
-            pd.DataFrame([r.model_dump() for r in problem.rows]), hide_index=True, alt="Rows that cannot be used"
-        )
+        problem_table(problem.rows)
+
+
+def problem_table(rows: Sequence[RowError | RowProblem], *, alt: str = "Rows that cannot be used") -> None:
+    """What is wrong in which row. Its sentences are as long as it takes to say how to mend it, so they are wrapped."""
+    shown_rows = [
+        {"Row": "" if r.row is None else str(r.row), "Field": r.field, "Value": r.value, "Problem": r.message}
+        for r in rows
+    ]
+    height: Literal["content"] | int = TABLE_HEIGHT if len(rows) > ROWS_IN_FULL else "content"
+    st.table(pd.DataFrame(shown_rows), border="horizontal", hide_index=True, height=height, alt=alt)
 
 
 @contextmanager

@@ -133,7 +133,8 @@ def progress_text(job: Job) -> str:
     if job.status == JobStatus.QUEUED:
         return f"{name}: waiting for a worker"
     eta = f", about {fmt.seconds(job.eta_seconds)} left" if job.eta_seconds is not None else ""
-    return f"{name}: {job.step or 'starting'} · {job.done:.3g} of {job.total}{eta}"
+    so_far = f" · {job.done:.3g} of {job.total}" if job.total else ""
+    return f"{name}: {job.step or 'starting'}{so_far}{eta}"
 
 
 def share_done(job: Job) -> float:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from pathlib import PurePath
 from typing import Any
 
-import pandas as pd
 import streamlit as st
 from pydantic import ValidationError
 
 from frontend import api
 from frontend.components.code import as_python, code
-from frontend.components.messages import attempt, shown
+from frontend.components.messages import attempt, problem_table, shown
 from frontend.components.rights import needs
 from frontend.components.tables import class_table
 from unskew.charts import format as fmt
@@ -107,16 +106,20 @@ def import_form() -> None:
             st.rerun()
         return
     with st.spinner("Checking every row…"):
-        _show_check(api.check_import(params, decode=decode))
+        found = api.check_import(params, decode=decode)
+    _show_check(found)
+    if found.ok:
+        code(f"client.import_project({as_python(params)})", "POST", "/projects", key="i_code", body=params)
+        return
     call = f"client.check_import({as_python(params)}{', decode=True' if decode else ''})"
     code(call, "POST", f"/projects/check{'?decode=true' if decode else ''}", key="i_check_code", body=params)
-    code(f"client.import_project({as_python(params)})", "POST", "/projects", key="i_code", body=params)
 
 
 def _upload(may: dict[str, Any]) -> None:
     """A file goes to the server as soon as it is chosen; its place there becomes the source."""
     file = st.file_uploader(
-        f"Upload a table, an .npz, or a .zip of images (at most {MAX_MB} MB)",
+        f"Upload a table, an .npz, or a .zip of images: at most {MAX_MB} MB. Copy what is larger to the server, and "
+        "give its path below.",
         ["zip", "csv", "parquet", "jsonl", "npz"],
         key="i_upload",
         max_upload_size=MAX_MB,
@@ -143,8 +146,7 @@ def _show_check(result: ImportCheck) -> None:
     else:
         n = fmt.plural(result.n_problems, "problem")
         st.error(f"**{n} found.** Mend the rows below, then check again. Nothing was written.")
-        shown_rows = [{"Row": p.row, "Field": p.field, "Value": p.value, "Problem": p.message} for p in result.problems]
-        st.dataframe(pd.DataFrame(shown_rows), hide_index=True, key="check_rows", alt=f"{n} found in the source")
+        problem_table(result.problems, alt=f"{n} found in the source")
         if result.n_problems > len(result.problems):
             st.caption(f"The first {len(result.problems)} of {fmt.count(result.n_problems)}.")
     for warning in result.warnings:

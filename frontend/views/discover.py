@@ -20,10 +20,11 @@ from frontend.views.discover_influence import influence
 from frontend.views.discover_scatter import figures, scatter, told_apart
 from unskew.charts import format as fmt
 from unskew.schemas.api import Direction, DirectionDetail, DirectionPatch, GroupSetCreate, ProjectDetail, Strip
-from unskew.schemas.enums import DataKind, DirectionState, JobKind, Role, SplitRule, Verdict
+from unskew.schemas.enums import DataKind, DirectionState, JobKind, Role, Split, SplitRule, Verdict
 from unskew.schemas.params import DiscoverParams
 
 PER_STRIP = 24
+LEAST = 2  # validation examples of a class; with fewer there is no direction
 VERDICTS = {
     Verdict.STRONG: ("Strong evidence of a bias", "red", ":material/priority_high:"),
     Verdict.POSSIBLE: ("Possible bias", "orange", ":material/help:"),
@@ -40,11 +41,11 @@ def page() -> None:
         _nothing_yet(project)
         return
     chosen = _choose(project, found)
-    detail = api.direction(chosen.id)
-    _evidence_line(detail)
-    _sign(detail)
+    _evidence_line(chosen)
+    _sign(chosen)
     with shown():
-        _strips(project, detail)
+        _strips(project, chosen)
+    detail = api.direction(chosen.id)
     _toolbar(project, detail, found)
     _differences(detail, project.kind)
     influence(project, detail)
@@ -57,6 +58,16 @@ def _nothing_yet(project: ProjectDetail) -> None:
     if not api.attributions(project.slug):
         empty("Nothing to discover yet", "Directions are found in the attribution, and there is none yet.")
         st.button("Go to Models & attribution", key="d_models", type="primary", on_click=pages.go, args=("models",))
+        return
+    most = max((c.n for c in project.counts if c.split == Split.VALIDATION), default=0)
+    if most < LEAST:
+        empty(
+            "Too few validation examples",
+            f"A direction lies between validation examples of one class. No class has more than {most} of them here; "
+            "it takes two, and some hundred before a verdict says much.",
+        )
+        state = {"data_tab": "Import"}
+        st.button("Import more", key="d_import", type="primary", on_click=pages.go, args=("data",), kwargs=state)
         return
     empty(
         "No directions yet",
@@ -119,30 +130,30 @@ def _direction_label(direction: Direction) -> str:
 
 
 # ---------------------------------------------------------------- evidence and strips
-def _evidence_line(detail: DirectionDetail) -> None:
-    words, colour, icon = VERDICTS[detail.evidence.verdict]
+def _evidence_line(direction: Direction) -> None:
+    words, colour, icon = VERDICTS[direction.evidence.verdict]
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="evidence"):
         st.badge(words, color=colour, icon=icon)  # type: ignore[arg-type]
-        if detail.state == DirectionState.DISCARDED:
+        if direction.state == DirectionState.DISCARDED:
             st.badge("discarded", color="gray")
-        st.markdown(detail.evidence.sentence, width="stretch")
-    if detail.note:
-        st.caption(f"Note: {detail.note}")
+        st.markdown(direction.evidence.sentence, width="stretch")
+    if direction.note:
+        st.caption(f"Note: {direction.note}")
 
 
-def _sign(detail: DirectionDetail) -> None:
+def _sign(direction: Direction) -> None:
     """The sign stands in the address; a link from before somebody swapped the ends says so."""
     asked, first = st.query_params.get("sign"), "_sign_seen" not in st.session_state
     st.session_state["_sign_seen"] = True
-    if first and asked in ("1", "-1") and int(asked) != detail.sign:
+    if first and asked in ("1", "-1") and int(asked) != direction.sign:
         st.info("The two ends were swapped since this link was made: its + end is now the − end.")
-    address.remember("sign", detail.sign)
+    address.remember("sign", direction.sign)
 
 
-def _strips(project: ProjectDetail, detail: DirectionDetail) -> None:
-    strips = {(s.strip, s.end): s for s in api.strips(detail.id, n=PER_STRIP, sign=detail.sign)}
+def _strips(project: ProjectDetail, direction: Direction) -> None:
+    strips = {(s.strip, s.end): s for s in api.strips(direction.id, n=PER_STRIP, sign=direction.sign)}
     pictures = pictures_of(project.slug, [e for s in strips.values() for e in s.items])
-    evidence = detail.evidence
+    evidence = direction.evidence
     accuracies = {-1: evidence.accuracy_negative, 1: evidence.accuracy_positive}
     columns = st.columns(2, gap="medium", border=True)
     ends: tuple[Literal[-1, 1], ...] = (-1, 1)

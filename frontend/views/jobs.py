@@ -137,6 +137,8 @@ def _list(slug: str | None) -> None:
             st.rerun()  # the stepper moves on; a job that is done has no button that somebody might be pressing
         if not known:
             empty("No job yet", "Imports, trainings and searches show up here with progress, log and curves.")
+            if slug is None:
+                pages.link("projects", "Begin with a project", icon=":material/arrow_forward:")
             return
         if not api.worker_alive() and active:
             st.warning(

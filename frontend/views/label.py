@@ -217,18 +217,26 @@ def _guidelines(chosen: GroupSet) -> None:
 
 def _enough(project: ProjectDetail, chosen: GroupSet) -> None:
     """Progress of every class × group, and how many labels are missing before its accuracy is known."""
-    rows = [
-        {
-            "Class": project.class_names[g.label],
-            "Group": g.name,
-            "Examples": fmt.count(g.n),
-            "By hand": fmt.count(g.n_by_hand),
-            "Models right, by hand": fmt.interval(g.accuracy_by_hand) if g.accuracy_by_hand else "–",
-            "Enough?": _hint(g),
-        }
-        for g in chosen.groups
-    ]
-    with st.expander("Progress by group: enough labels?", key="l_enough", icon=":material/rule:", type="compact"):
+    with st.expander(
+        "Progress by group: enough labels?",
+        key="l_enough",
+        icon=":material/rule:",
+        type="compact",
+        on_change="rerun",  # a closed table would hold the grid up while the browser loads what draws tables
+    ) as box:
+        if not box.open:
+            return
+        rows = [
+            {
+                "Class": project.class_names[g.label],
+                "Group": g.name,
+                "Examples": fmt.count(g.n),
+                "By hand": fmt.count(g.n_by_hand),
+                "Models right, by hand": fmt.interval(g.accuracy_by_hand) if g.accuracy_by_hand else "–",
+                "Enough?": _hint(g),
+            }
+            for g in chosen.groups
+        ]
         st.table(pd.DataFrame(rows), border="horizontal", hide_index=True, alt="Labels by class and group")
         st.caption("Enough: the models' accuracy on the group is known to ± 10 points at 95%, from 20 labels at least.")
 
@@ -245,6 +253,6 @@ def _nothing_yet(project: ProjectDetail) -> None:
     )
     if api.directions(project.slug):
         st.button("Make one from a direction", key="l_discover", type="primary", on_click=pages.go, args=("discover",))
-    st.markdown("Or begin without a direction:")
+        st.markdown("Or begin without a direction:")
     with st.container(border=True, width=520):
         new_set(project, "first")

@@ -87,7 +87,7 @@ def _columns_there(header: list[str], kind: DataKind, params: ImportParams, prob
     other = f" If there are no images, say so: kind {DataKind.TEXT} or {DataKind.TABLE}." if params.kind is None else ""
     for setting, name in needed.items():
         if name not in header:
-            message = f"The column {name!r} is missing; found: {found}. Add it, or name another as {setting}."
+            message = f"The column {name!r} is missing; found: {found}. {_mend(header, setting)}"
             problems.add(1, name, found, message + (other if setting == "path_column" else ""))
     named = {"feature_columns": params.feature_columns or [], "attribute_columns": params.attribute_columns}
     for setting, names in named.items() if kind is DataKind.TABLE else ():
@@ -107,3 +107,13 @@ def _columns_there(header: list[str], kind: DataKind, params: ImportParams, prob
             "Add it, or set validation_share to take the validation split from all rows.",
         )
     return problems.n == before
+
+
+def _mend(header: list[str], setting: str) -> str:
+    """What most likely went wrong where a column is missing."""
+    if not header:
+        return "The table is empty: its first line names the columns."
+    parted = next((name for mark, name in ((";", "semicolons"), ("\t", "tabs")) if mark in header[0]), None)
+    if len(header) == 1 and parted is not None:
+        return f"The columns are parted by {parted}: save the table with commas."
+    return f"Add it, or name another as {setting}."
