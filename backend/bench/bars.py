@@ -34,6 +34,11 @@ class Bar:
     def met(self) -> bool:
         return self.limit is None or self.value <= self.limit
 
+    def line(self) -> str:
+        """For a person who waits."""
+        held = "" if self.limit is None else f", at most {self.limit:g}: {'held' if self.met else 'MISSED'}"
+        return f"{self.images:,} images, {self.name}: {self.value:,g} {self.unit}".rstrip() + held
+
     def body(self) -> dict[str, Any]:
         """For JSON."""
         return asdict(self) | {"met": self.met}

@@ -7,7 +7,7 @@ while the pages ask for them, as after an import. Server, browser and driver sha
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from itertools import pairwise
@@ -42,25 +42,33 @@ def bench_ui(
     points: int = POINTS,
     repeats: int = REPEATS,
     scratch: Path | None = None,
+    tell: Callable[[Bar], None] = lambda bar: None,
 ) -> dict[str, Any]:
     """Every measurement on a project of each size; the scatter on one that holds enough points; memory on the smallest.
 
     Args:
         scratch: where the tiled projects stay for the next time; None: a folder that is deleted at the end.
+        tell: called with every figure as soon as it is known: all of them take a quarter of an hour.
     """
     found: list[Bar] = []
-    with _projects(source, slug, scratch, [*sizes, rows_for(source, slug, points)]) as (folder, made):
+
+    def noted(new: list[Bar]) -> None:
+        found.extend(new)
+        for bar in new:
+            tell(bar)
+
+    with _projects(source, slug, scratch, [*sizes, rows_for(source, slug, points) if points else 0]) as (folder, made):
         with serving(folder) as running, Client(running.url) as client, browsing() as browser:
             for name in made[: len(sizes)]:
                 project = _Measured(running, client, name, repeats)
                 for measure in (project.grids, project.labels, project.discover):
                     with window(browser, running.url) as opened:
-                        found += measure(opened)
+                        noted(measure(opened))
             if points:
                 with window(browser, running.url) as opened:
-                    found += _Measured(running, client, made[-1], repeats).scatter(opened)
+                    noted(_Measured(running, client, made[-1], repeats).scatter(opened))
             if visits:
-                found += _Measured(running, client, made[0], repeats).memory(browser, visits)
+                noted(_Measured(running, client, made[0], repeats).memory(browser, visits))
     return bars.bodies(found)
 
 

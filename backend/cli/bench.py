@@ -142,7 +142,14 @@ def ui(
     with opened(data) as store:
         given = [int(n) for n in sizes.split(",") if n]
         found = bench_ui(
-            store, _slug(store, project), given, visits=visits, points=points, repeats=repeats, scratch=scratch
+            store,
+            _slug(store, project),
+            given,
+            visits=visits,
+            points=points,
+            repeats=repeats,
+            scratch=scratch,
+            tell=lambda bar: typer.echo(bar.line(), err=True),
         )
     _emit_bars(found, as_json, "Screens in a real browser")
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,7 +62,8 @@ def create(store: Store, slug: str, wanted: api.GroupSetCreate) -> api.GroupSet:
             row = _by_loss(store, session, project, wanted.name)
         else:
             row = _by_hand(store, session, project, wanted)
-        return _body(store, session, project, row)
+        made = row.id
+    return get(store, made)
 
 
 def update(store: Store, group_set_id: int, patch: api.GroupSetPatch) -> api.GroupSet:
@@ -226,8 +229,8 @@ def _members(
 
 
 def _body(store: Store, session: Session, project: tables.Project, row: tables.GroupSet) -> api.GroupSet:
-    found = group_store.counts(session, row.id)
-    accuracy, by_hand = _accuracy(store, session, project, row)
+    voters = examples.voters(session, project.id)
+    found, accuracy, by_hand = _standing(store, project.id, row.id, row.created_at, row.version, voters)
     width = group_store.n_per_class(row)
     groups = [
         api.Group(
@@ -265,25 +268,33 @@ def _more_needed(accuracy: api.Interval | None) -> int:
     return evaluation.more_needed(accuracy or evaluation.wilson(0, 0))
 
 
-def _accuracy(
-    store: Store, session: Session, project: tables.Project, row: tables.GroupSet
-) -> tuple[dict[int, api.Interval], dict[int, api.Interval]]:
-    """Mean accuracy of the attributed checkpoints on each group, and on what people labelled of it; n = examples.
+Intervals = dict[int, api.Interval]
 
-    Empty before there are checkpoints.
+
+@lru_cache(maxsize=64)  # pages list all sets of a project, of which one at most is being labelled
+def _standing(
+    store: Store, project_id: int, group_set_id: int, created_at: datetime, version: int, voters: tuple[str, ...]
+) -> tuple[dict[tuple[int, int | None], tuple[int, int]], Intervals, Intervals]:
+    """What does not change as long as nobody labels: (counts as in the store, accuracy, accuracy by hand).
+
+    Mean accuracy of the attributed checkpoints on each group, and on what people labelled of it; n = examples. Empty
+    before there are checkpoints. A number is given again after its set was deleted, so the time of making is asked for.
     """
-    said = examples.votes(store, session, project.id)
-    if said is None:
-        return {}, {}
-    given = group_store.assignment(session, row.id)
-    share: NDArray[np.float64] = (said == examples.labels(store, project, Split.VALIDATION)).mean(axis=0)
+    with store.read() as session:
+        found = group_store.counts(session, group_set_id)
+        said = examples.votes(store, session, project_id)
+        if said is None:
+            return found, {}, {}
+        given = group_store.assignment(session, group_set_id)
+        label = examples.labels(store, project_store.get(session, project_id), Split.VALIDATION)
+    share: NDArray[np.float64] = (said == label).mean(axis=0)
 
-    def on(inside: NDArray[np.bool_]) -> dict[int, api.Interval]:
+    def on(inside: NDArray[np.bool_]) -> Intervals:
         group = np.where(inside, given.group, -1)
-        found = np.unique(group[group >= 0])
-        return {int(g): mean_share(float(share[group == g].sum()), int((group == g).sum())) for g in found}
+        groups = np.unique(group[group >= 0])
+        return {int(g): mean_share(float(share[group == g].sum()), int((group == g).sum())) for g in groups}
 
-    return on(np.ones(len(share), dtype=bool)), on(given.by_hand)
+    return found, on(np.ones(len(share), dtype=bool)), on(given.by_hand)
 
 
 # ---------------------------------------------------------------- labelling
