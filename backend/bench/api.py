@@ -24,12 +24,19 @@ LIMIT_MS = 50.0
 
 
 def bench_api(
-    source: Store, slug: str, n: int, *, repeats: int = REPEATS, scratch: Path | None = None
+    source: Store,
+    slug: str,
+    n: int,
+    *,
+    repeats: int = REPEATS,
+    scratch: Path | None = None,
+    tell: Callable[[Bar], None] = lambda bar: None,
 ) -> dict[str, Any]:
     """Times of `repeats` requests of each kind, one after the other, after one that reads columns and orders.
 
     Args:
         scratch: where the tiled project stays for the next time; None: a folder that is deleted at the end.
+        tell: called with every figure as soon as it is known.
     """
     with TemporaryDirectory() as temporary:
         folder = Path(temporary) if scratch is None else scratch
@@ -45,6 +52,8 @@ def bench_api(
             for name, (ask, limit) in _requests(client, made, np.random.default_rng(0)).items():
                 first, others = _timed(ask, repeats)
                 found += [times(name, rows, others, limit), times(f"{name}: the very first", rows, [first], None)]
+                for bar in found[-2:]:
+                    tell(bar)
             memory = Bar("memory of the web process", rows, round(running.memory()), "MB", None, 1)
     return bars.bodies([*found, memory]) | {"made_in_seconds": round(made_seconds, 1)}
 

@@ -122,7 +122,7 @@ def api(
     from backend.bench.api import bench_api
 
     with opened(data) as store:
-        found = bench_api(store, _slug(store, project), rows, repeats=repeats, scratch=scratch)
+        found = bench_api(store, _slug(store, project), rows, repeats=repeats, scratch=scratch, tell=_tell)
     _emit_bars(found, as_json, "The API, one request after the other")
 
 
@@ -149,9 +149,13 @@ def ui(
             points=points,
             repeats=repeats,
             scratch=scratch,
-            tell=lambda bar: typer.echo(bar.line(), err=True),
+            tell=_tell,
         )
     _emit_bars(found, as_json, "Screens in a real browser")
+
+
+def _tell(bar: Any) -> None:
+    typer.echo(bar.line(), err=True)
 
 
 def _emit_bars(found: dict[str, Any], as_json: bool, title: str) -> None:
