@@ -58,7 +58,7 @@ def of_end(store: Store, direction_id: int, end: int, *, n: int = 24, targets: i
         row, project = directions.find(session, direction_id)
         positions, _ = directions.ordered(store, row, Split.VALIDATION)
         some = positions[:targets] if end < 0 else positions[::-1][:targets]
-        words = f"{len(some)} examples at the {'+' if end > 0 else '−'} end"
+        words = f"{len(some)} example{'' if len(some) == 1 else 's'} at the {'+' if end > 0 else '−'} end"
         return _influence(store, session, project, tuple(sorted(some.tolist())), words, n)
 
 

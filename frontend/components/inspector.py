@@ -125,7 +125,7 @@ def _facts(project: ProjectDetail, detail: ExampleDetail) -> pd.DataFrame:
     if detail.checkpoints:
         votes = pd.Series(detail.checkpoints).value_counts()
         said = ", ".join(f"{names[int(str(c))]} × {n}" for c, n in votes.items())
-        rows.append((f"predicted by {len(detail.checkpoints)} checkpoints", said))
+        rows.append((f"predicted by {fmt.plural(len(detail.checkpoints), 'checkpoint')}", said))
     if detail.loss is not None:
         rows.append(("mean loss [nats]", f"{detail.loss:.3f}"))
     rows += [(f"attribute {name}", value) for name, value in example.attributes.items()]

@@ -141,7 +141,7 @@ def _names(text: str) -> list[str]:
 
 def _show_check(result: ImportCheck) -> None:
     if result.ok:
-        words = f"Layout {result.layout}, {fmt.count(result.n_rows)} rows, {len(result.class_names)} classes"
+        words = f"Layout {result.layout}, {fmt.plural(result.n_rows, 'row')}, {len(result.class_names)} classes"
         st.success(f"{words}: ready to import. Nothing was written yet.")
     else:
         n = fmt.plural(result.n_problems, "problem")

@@ -91,7 +91,7 @@ def _history(chosen: GroupSet, annotator: str) -> None:
         st.caption("Nothing happened yet.")
         return
     st.dataframe(pd.DataFrame(rows), hide_index=True, key="l_history_rows", alt="What people did, newest first")
-    st.caption(f"The last {len(rows)} events. None is ever changed or deleted; an undo is an event too.")
+    st.caption(f"The last {fmt.plural(len(rows), 'event')}. None is ever changed or deleted; an undo is an event too.")
     code(f"client.label_history({chosen.id})", "GET", f"/group-sets/{chosen.id}/history", key="l_history_code")
 
 

@@ -215,7 +215,8 @@ def confusion(before: Confusion, after: Confusion, *, names: tuple[str, str]) ->
         figure=fig,
         alt=f"What each group is taken for. {best[1]} gains most: {fmt.points(best[0])} right.",
         table=table,
-        caption=f"{before.split.capitalize()} split, mean over {len(before.run_ids)} and {len(after.run_ids)} runs. "
+        caption=f"{before.split.capitalize()} split, mean over {len(before.run_ids)} and "
+        f"{fmt.plural(len(after.run_ids), 'run')}. "
         "A row is a group, a column the class it is taken for; rows sum to 100%.",
     )
 
