@@ -66,13 +66,14 @@ def strips(store: Store, direction_id: int, *, n: int = 24, offset: int = 0) -> 
         made = []
         for name, split in (("validation", Split.VALIDATION), ("training", Split.TRAIN)):
             order, values = _ordered(store, row, split)
-            for end in (-1, 1):
-                inwards = order if end * row.sign < 0 else order[::-1]
-                some = np.asarray(inwards[offset : offset + n])
-                shown = row.sign * np.asarray(values[some])
-                positions = _positions(store, row)[some] if split is Split.VALIDATION else some
-                items = examples.at(store, session, project, split, positions, shown)
-                made.append(api.Strip.model_validate({"strip": name, "end": end, "items": items}))
+            inwards = {end: order if end * row.sign < 0 else order[::-1] for end in (-1, 1)}
+            low, high = (np.asarray(inwards[end][offset : offset + n]) for end in (-1, 1))
+            some = np.concatenate([low, high])  # both ends in one query
+            shown = row.sign * np.asarray(values[some])
+            positions = _positions(store, row)[some] if split is Split.VALIDATION else some
+            items = examples.at(store, session, project, split, positions, shown)
+            for end, of_end in ((-1, items[: len(low)]), (1, items[len(low) :])):
+                made.append(api.Strip.model_validate({"strip": name, "end": end, "items": of_end}))
         return made
 
 

@@ -277,6 +277,15 @@ def test_a_set_without_labels_can_be_deleted(house: House) -> None:
     problem(house.http.get(f"/api/v1/group-sets/{made.id}"), 404)
 
 
+def test_a_set_that_gets_the_number_of_a_deleted_one_is_counted_anew(house: House) -> None:
+    client = house.client
+    hand = client.create_group_set(PROJECT, api.GroupSetCreate(name="hand", group_names=["a"]))
+    client.delete_group_set(hand.id)
+    made = client.create_group_set(PROJECT, api.GroupSetCreate(name="by loss", by_loss=True))
+    assert (hand.n_unassigned, made.n_unassigned) == (40, 0)
+    assert client.group_set(made.id) == made
+
+
 def test_a_set_with_labels_is_put_away_and_keeps_them(house: House, pseudo: api.GroupSet) -> None:
     label(house, pseudo.id, press(queue(house, pseudo.id)[0].example.id, 0))
     with pytest.raises(ConflictError, match="labels that people gave"):

@@ -7,6 +7,8 @@ function element(tag, className, text) {
   return node
 }
 
+const number = n => n.toLocaleString("en")
+
 class Drawing {
   constructor(grid, root, data) {
     Object.assign(this, { grid, root, data })
@@ -128,7 +130,7 @@ class Drawing {
   where() {
     const page = this.grid.pages[this.grid.page]
     const before = this.grid.pages.slice(0, this.grid.page).reduce((sum, p) => sum + p.items.length, 0)
-    this.root.querySelector(".where").textContent = page?.total ? `${before + this.grid.current + 1} of ${page.total}` : ""
+    this.root.querySelector(".where").textContent = page?.total ? `${number(before + this.grid.current + 1)} of ${number(page.total)}` : ""
   }
 
   failure(text) {
