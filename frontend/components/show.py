@@ -13,23 +13,24 @@ _CONFIG = {
 }
 
 
-def show(chart: Chart, *, key: str, title: str = "", select: bool = False) -> list[int]:
-    """Draw the figure; `key` must be unique on the page.
+def picked_in(key: str) -> list[int]:
+    """Ids (`customdata`) of the points inside a person's lasso or box; known before the figure is drawn again."""
+    state = st.session_state.get(key)
+    points = state["selection"]["points"] if state else []
+    return [int(point["customdata"][0]) for point in points if point.get("customdata")]
 
-    Returns:
-        With `select`: the ids (`customdata`) of the points inside a person's lasso or box.
-    """
+
+def show(chart: Chart, *, key: str, title: str = "", select: bool = False) -> None:
+    """Draw the figure; `key` must be unique on the page. With `select` a person can pick points: see `picked_in`."""
     if title:
         st.markdown(f"**{title}**")
     config = {**_CONFIG, "toImageButtonOptions": {**_CONFIG["toImageButtonOptions"], "filename": f"unskew-{key}"}}  # type: ignore[dict-item]
-    picked: list[int] = []
     if select:
         config["modeBarButtonsToRemove"] = ["autoScale2d", "pan2d"]
         # points are named by their own id: an index would count within one trace only
-        state = st.plotly_chart(
+        st.plotly_chart(
             chart.figure, key=key, config=config, alt=chart.alt, on_select="rerun", selection_mode=("lasso", "box")
         )
-        picked = [int(point["customdata"][0]) for point in state["selection"]["points"] if point.get("customdata")]
     else:
         st.plotly_chart(chart.figure, key=key, config=config, alt=chart.alt)
     if chart.caption:
@@ -39,4 +40,3 @@ def show(chart: Chart, *, key: str, title: str = "", select: bool = False) -> li
     ) as box:
         if box.open:
             st.dataframe(chart.table, hide_index=True, key=f"{key}_rows", alt=chart.alt)
-    return picked

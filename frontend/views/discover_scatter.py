@@ -11,7 +11,7 @@ from frontend import address, api, pages
 from frontend.components.code import as_python, code
 from frontend.components.messages import attempt, shown
 from frontend.components.rights import needs
-from frontend.components.show import show
+from frontend.components.show import picked_in, show
 from frontend.components.strip import strip
 from unskew.charts import directions as charts
 from unskew.charts import format as fmt
@@ -90,6 +90,9 @@ def _scatter(project: ProjectDetail, detail: DirectionDetail, others: list[Direc
         st.caption("Draw around examples to see them, and to keep them as a view or as groups.", width="content")
     left, right = st.columns([3, 2], gap="large")
     other = by_id[other_id]
+    key = f"scatter_{detail.id}_{other.id}_{detail.sign}{other.sign}_{st.session_state.get('by')}"
+    with right:  # first: whoever has drawn a lasso waits for what is inside it, not for the same figure again
+        _selection(project, detail, picked_in(key))
     with left, shown():
         points = api.scatter(
             detail.id,
@@ -100,10 +103,7 @@ def _scatter(project: ProjectDetail, detail: DirectionDetail, others: list[Direc
             version=told.version,
         )
         names = (charts.direction_name(detail), charts.direction_name(other))
-        key = f"scatter_{detail.id}_{other.id}_{detail.sign}{other.sign}_{st.session_state.get('by')}"
-        picked = show(charts.scatter(points, names=names), key=key, select=True)
-    with right:
-        _selection(project, detail, picked)
+        show(charts.scatter(points, names=names), key=key, select=True)
 
 
 def _selection(project: ProjectDetail, detail: DirectionDetail, picked: list[int]) -> None:
