@@ -33,6 +33,7 @@ from backend.api.routes import (
     system,
     views,
 )
+from backend.api.threads import few_threads
 from backend.api.trace import Trace
 from backend.api.trail import Trail
 from backend.auth.oidc import Provider
@@ -74,7 +75,7 @@ def create_app(
         title="Unskew",
         version=__version__,
         summary="Find the biases that a classifier picked up from its data, and remove the examples that cause them.",
-        lifespan=None if mounted is None else mounted.lifespan(),
+        lifespan=few_threads(None if mounted is None else mounted.lifespan()),
         redoc_url=None,
     )
     app.state.store, app.state.local, app.state.metrics = store, local, Metrics(store)

@@ -364,27 +364,31 @@ def _cursor(text: str | None) -> tuple[float, int] | None:
 
 def write(store: Store, group_set_id: int, batch: api.LabelBatch) -> api.LabelResult:
     """Store key presses at once; a key that is stored already changes nothing."""
+    return answer(store, LabelAction.SET, put(store, group_set_id, batch))
+
+
+def put(store: Store, group_set_id: int, batch: api.LabelBatch) -> label_store.Written:
+    """The first half of `write`: what others wait for."""
     who = annotators.name(batch.annotator, adjudicates=batch.adjudicates)
     with store.session() as session:
-        written = label_store.write(session, group_set_id, batch.labels, who)
-    return _result(store, LabelAction.SET, written)
+        return label_store.write(session, group_set_id, batch.labels, who)
 
 
 def undo(store: Store, group_set_id: int, who: api.AnnotatorBody) -> api.LabelResult:
     name = annotators.name(who.annotator, adjudicates=who.adjudicates)
     with store.session() as session:
         written = label_store.undo(session, group_set_id, name)
-    return _result(store, LabelAction.UNDO, written)
+    return answer(store, LabelAction.UNDO, written)
 
 
 def redo(store: Store, group_set_id: int, who: api.AnnotatorBody) -> api.LabelResult:
     name = annotators.name(who.annotator, adjudicates=who.adjudicates)
     with store.session() as session:
         written = label_store.redo(session, group_set_id, name)
-    return _result(store, LabelAction.REDO, written)
+    return answer(store, LabelAction.REDO, written)
 
 
-def _result(store: Store, action: LabelAction, written: label_store.Written) -> api.LabelResult:
+def answer(store: Store, action: LabelAction, written: label_store.Written) -> api.LabelResult:
     """The answer, put together when the change is committed and others can write again."""
     row = written.group_set
     with store.read() as session:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import Select, bindparam, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from backend.auth import passwords
@@ -132,16 +132,8 @@ def identify(session: Session, key: str) -> Identity | None:
     """Whose login or token this is; None when it is none, has ended, or its owner was switched off."""
     if not key.startswith((LOGIN, TOKEN)):
         return None
-    user, right, login = tables.User, tables.Right, key.startswith(LOGIN)
-    kind: Any = tables.Login if login else tables.Token
-    own = (kind.expires_at, *(() if login else (kind.revoked_at, kind.role, kind.project_id)))
-    query = (  # in one statement: every request asks
-        select(user.id, user.name, user.active, right.project_id, right.role, *own)
-        .join_from(kind, user, user.id == kind.user_id)
-        .outerjoin(right, right.user_id == user.id)
-        .where(kind.digest == passwords.digest(key))
-    )
-    found = session.execute(query).all()
+    login = key.startswith(LOGIN)
+    found = session.execute(_BY_LOGIN if login else _BY_TOKEN, {"digest": passwords.digest(key)}).all()
     if not found:
         return None
     user_id, name, active, _, _, expires_at, *token = found[0]
@@ -150,6 +142,21 @@ def identify(session: Session, key: str) -> Identity | None:
     rights = {project_id: Role(role) for _, _, _, project_id, role, *_ in found if role is not None}
     who = Identity(name, rights, user_id, login)
     return who.limited(Role(token[1]), token[2]) if token else who
+
+
+def _by_key(kind: Any, *columns: Any) -> Select[Any]:
+    """A user with each right, by the digest of a key. Built once: every request asks."""
+    user, right = tables.User, tables.Right
+    return (
+        select(user.id, user.name, user.active, right.project_id, right.role, kind.expires_at, *columns)
+        .join_from(kind, user, user.id == kind.user_id)
+        .outerjoin(right, right.user_id == user.id)
+        .where(kind.digest == bindparam("digest"))
+    )
+
+
+_BY_LOGIN = _by_key(tables.Login)
+_BY_TOKEN = _by_key(tables.Token, tables.Token.revoked_at, tables.Token.role, tables.Token.project_id)
 
 
 def _now() -> datetime:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from backend.store import tables
@@ -24,11 +24,17 @@ def list_attributions(session: Session, project_id: int) -> list[tables.Attribut
     return list(session.scalars(query.order_by(tables.Attribution.id.desc())))
 
 
+_NEWEST = (
+    select(tables.Attribution.run_ids, tables.Attribution.artifact)
+    .where(tables.Attribution.project_id == bindparam("project_id"))
+    .order_by(tables.Attribution.id.desc())
+    .limit(1)
+)
+
+
 def newest(session: Session, project_id: int) -> tuple[list[int], str] | None:
     """Run ids and artifact of the newest, nothing else of the row: every page with predictions asks. None: none yet."""
-    row = tables.Attribution
-    query = select(row.run_ids, row.artifact).where(row.project_id == project_id).order_by(row.id.desc()).limit(1)
-    found = session.execute(query).first()
+    found = session.execute(_NEWEST, {"project_id": project_id}).first()
     return None if found is None else (found[0], found[1])
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Integer, cast, delete, func, insert, select
+from sqlalchemy import Integer, bindparam, cast, delete, func, insert, select
 from sqlalchemy.orm import Session
 
 from backend.store import tables
@@ -44,13 +44,24 @@ def get(session: Session, group_set_id: int) -> tables.GroupSet:
     return row
 
 
+_LOCKED = (
+    select(tables.GroupSet)
+    .where(tables.GroupSet.id == bindparam("id"))
+    .with_for_update()
+    .execution_options(populate_existing=True)
+)
+_MEMBERS = select(tables.GroupMember).where(
+    tables.GroupMember.group_set_id == bindparam("group_set_id"),
+    tables.GroupMember.example_id.in_(bindparam("example_ids", expanding=True)),
+)
+
+
 def locked(session: Session, group_set_id: int) -> tables.GroupSet:
     """The set, for one writer at a time: two people's labels must not read the same state before they change it.
 
     SQLite's sessions that write hold its one write lock already; Postgres locks the row.
     """
-    query = select(tables.GroupSet).where(tables.GroupSet.id == group_set_id).with_for_update()
-    row = session.scalar(query.execution_options(populate_existing=True))
+    row = session.scalar(_LOCKED, {"id": group_set_id})
     if row is None or row.put_away_at is not None:
         raise NotFoundError(f"There is no group set {group_set_id}.")
     return row
@@ -153,9 +164,8 @@ def counts(session: Session, group_set_id: int) -> dict[tuple[int, int | None], 
 
 
 def members(session: Session, group_set_id: int, example_ids: Sequence[int]) -> dict[int, tables.GroupMember]:
-    member = tables.GroupMember
-    query = select(member).where(member.group_set_id == group_set_id, member.example_id.in_(example_ids))
-    return {row.example_id: row for row in session.scalars(query)}
+    found = session.scalars(_MEMBERS, {"group_set_id": group_set_id, "example_ids": list(example_ids)})
+    return {row.example_id: row for row in found}
 
 
 def of_example(session: Session, project_id: int, example_id: int) -> dict[str, str]:

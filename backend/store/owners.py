@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from backend.store import tables
@@ -20,6 +20,11 @@ BY_NUMBER: dict[str, Any] = {
     "view_id": tables.SavedView,
 }
 WITHOUT_PROJECT = ("user_name", "token_id")
+# Built once: every request asks.
+_BY_SLUG = select(tables.Project.id).where(tables.Project.slug == bindparam("slug"))
+_BY_NUMBER = {
+    name: select(table.project_id).where(table.id == bindparam("number")) for name, table in BY_NUMBER.items()
+}
 
 
 def project_of(session: Session, name: str, value: str) -> int | None:
@@ -30,7 +35,7 @@ def project_of(session: Session, name: str, value: str) -> int | None:
     """
     found: int | None = None
     if name == "slug":
-        found = session.scalar(select(tables.Project.id).where(tables.Project.slug == value))
+        found = session.scalar(_BY_SLUG, {"slug": value})
     elif name == "job_id":
         row = session.get(tables.Job, value)
         if row is not None:
@@ -39,8 +44,7 @@ def project_of(session: Session, name: str, value: str) -> int | None:
         query = select(tables.Attribution.project_id).join(tables.Direction)
         found = session.scalar(query.where(tables.Direction.id == _number(value)))
     elif name in BY_NUMBER and _number(value) is not None:
-        table = BY_NUMBER[name]
-        found = session.scalar(select(table.project_id).where(table.id == _number(value)))
+        found = session.scalar(_BY_NUMBER[name], {"number": _number(value)})
     if found is None:
         raise NotFoundError("There is no such thing.")
     return found

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import delete, insert, select
+from sqlalchemy import bindparam, delete, insert, select
 from sqlalchemy.orm import Session
 
 from backend.store import tables
@@ -111,10 +111,14 @@ def _insert_attributes(session: Session, project_id: int, examples: Examples) ->
         session.execute(insert(tables.AttributeValue), batch)
 
 
+# Built once: nearly every request asks.
+_BY_ID = select(tables.Project).where(tables.Project.id == bindparam("name"))
+_BY_SLUG = select(tables.Project).where(tables.Project.slug == bindparam("name"))
+
+
 def get(session: Session, name: str | int) -> tables.Project:
     """By short name or number."""
-    column = tables.Project.id if isinstance(name, int) else tables.Project.slug
-    row = session.scalar(select(tables.Project).where(column == name))
+    row = session.scalar(_BY_ID if isinstance(name, int) else _BY_SLUG, {"name": name})
     if row is None:
         known = list(session.scalars(select(tables.Project.slug).order_by(tables.Project.created_at.desc()).limit(8)))
         raise NotFoundError(

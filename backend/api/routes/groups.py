@@ -6,14 +6,16 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body, Query
 from fastapi.responses import Response
+from starlette.concurrency import run_in_threadpool
 
 from backend.api.deps import Cursor, Limit, StoreDep, attachment
 from backend.api.rights import EDITOR, LABELER, VIEWER, Who
+from backend.api.threads import in_turn
 from backend.auth.identity import Identity
 from backend.services import agreement as agreement_service
 from backend.services import groups, influence, label_files
 from unskew.schemas import api
-from unskew.schemas.enums import LabelFormat, LabelOrder
+from unskew.schemas.enums import LabelAction, LabelFormat, LabelOrder
 
 router = APIRouter(tags=["groups"])
 
@@ -77,21 +79,25 @@ def queue(
 
 
 @router.post("/group-sets/{group_set_id}/labels", dependencies=[LABELER])
-def write(store: StoreDep, who: Who, group_set_id: int, batch: api.LabelBatch) -> api.LabelResult:
+async def write(store: StoreDep, who: Who, group_set_id: int, batch: api.LabelBatch) -> api.LabelResult:
     """Store key presses at once; the same key again changes nothing. Where people log in, they label as themselves."""
-    return groups.write(store, group_set_id, batch.model_copy(update={"annotator": _annotator(who, batch.annotator)}))
+    batch = batch.model_copy(update={"annotator": _annotator(who, batch.annotator)})
+    written = await in_turn(groups.put, store, group_set_id, batch)
+    return await run_in_threadpool(groups.answer, store, LabelAction.SET, written)
 
 
 @router.post("/group-sets/{group_set_id}/undo", dependencies=[LABELER])
-def undo(store: StoreDep, who: Who, group_set_id: int, body: api.AnnotatorBody) -> api.LabelResult:
+async def undo(store: StoreDep, who: Who, group_set_id: int, body: api.AnnotatorBody) -> api.LabelResult:
     """Take back this annotator's last gesture: one label, or all that were given at once."""
-    return groups.undo(store, group_set_id, body.model_copy(update={"annotator": _annotator(who, body.annotator)}))
+    body = body.model_copy(update={"annotator": _annotator(who, body.annotator)})
+    return await in_turn(groups.undo, store, group_set_id, body)
 
 
 @router.post("/group-sets/{group_set_id}/redo", dependencies=[LABELER])
-def redo(store: StoreDep, who: Who, group_set_id: int, body: api.AnnotatorBody) -> api.LabelResult:
+async def redo(store: StoreDep, who: Who, group_set_id: int, body: api.AnnotatorBody) -> api.LabelResult:
     """Bring back the gesture that was undone last."""
-    return groups.redo(store, group_set_id, body.model_copy(update={"annotator": _annotator(who, body.annotator)}))
+    body = body.model_copy(update={"annotator": _annotator(who, body.annotator)})
+    return await in_turn(groups.redo, store, group_set_id, body)
 
 
 @router.get("/group-sets/{group_set_id}/export", response_class=Response, dependencies=[VIEWER])
