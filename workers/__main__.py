@@ -17,7 +17,7 @@ from pathlib import Path
 
 from backend import logs
 from backend.store import jobs
-from backend.store.db import PATIENT_SECONDS, Store
+from backend.store.db import PATIENT_SECONDS, Store, is_full
 from backend.store.locks import try_lock
 from unskew.errors import ConflictError, SettingsError, UnskewError
 
@@ -75,8 +75,11 @@ def serve(store: Store, slot: str, args: argparse.Namespace) -> int:
                 idle = jobs.n_active(session) == 0
             engine.take_over(store, slot, args.ttl)
             repair()
-        except Exception:
-            log.exception("beat failed; trying again")
+        except Exception as error:
+            if is_full(error):
+                log.error("The disk of %s is full; trying again.", store.data)
+            else:
+                log.exception("beat failed; trying again")
             continue
         if args.once and idle:
             if "LOCAL_RANK" in os.environ:

@@ -30,6 +30,7 @@ class Context:
     title: str = ""
     clock: Clock = field(default_factory=lambda: Clock())
     beside: bool = False  # other steps of the job run at the same time, elsewhere
+    since: int = 0  # the line of the log that the step began with
     _reported: float = 0.0
     _polled: float = 0.0
     _cancelled: bool = False
@@ -71,7 +72,7 @@ class Context:
         if not self._cancelled and now - self._polled >= POLL_SECONDS:
             self._polled = now
             with self.store.read() as session:
-                self._cancelled = jobs.is_cancelled(session, self.job_id)
+                self._cancelled = jobs.is_cancelled(session, self.job_id, self.since)
         return self._cancelled
 
 

@@ -14,18 +14,22 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import sqlite3
 import threading
 import time
 import traceback
 from typing import Any
 
 from dbos import DBOS, SetEnqueueOptions, SetWorkflowID
+from dbos._dbos import _get_dbos_instance
 from dbos._error import DBOSAwaitedWorkflowMaxRecoveryAttemptsExceeded
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import event
+from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.orm import Session
 
 from backend import logs
 from backend.store import jobs
-from backend.store.db import APPLICATION, Store
+from backend.store.db import APPLICATION, Store, is_full
 from unskew.errors import Stopped, UnskewError
 from unskew.memory import ERRORS, ran_out
 from unskew.schemas.enums import JobKind
@@ -36,6 +40,7 @@ from workers.repair import given_up
 log = logging.getLogger("unskew.worker")
 LEDGER_VERSION = "jobs-1"  # a hash of the code would strand jobs at every upgrade
 POLL_SECONDS = 0.2
+ROOM_SECONDS = 5.0  # between two looks whether a full disk has room again
 
 
 class Worker:
@@ -133,7 +138,8 @@ def _execute(job_id: str, position: int, total: int, step: Step) -> None:
             begun |= {"done": float(position), "eta_seconds": context.clock.eta(position, total)}
         jobs.change(session, job_id, **begun)
         reached = 0.0 if context.beside else jobs.get(session, job_id).done
-        jobs.log(session, job_id, jobs.start_line(position, total, reached, step["title"]))
+        line = jobs.log(session, job_id, jobs.start_line(position, total, reached, step["title"]))
+    context.since = line.id
     started = time.monotonic()
     try:
         try:
@@ -152,7 +158,9 @@ def _execute(job_id: str, position: int, total: int, step: Step) -> None:
         ) from error
     with Worker.store.session() as session:
         jobs.add_result(session, job_id, result)
-        jobs.log(session, job_id, f"end {position + 1}/{total}: {step['title']} ({time.monotonic() - started:.1f} s)")
+        if not jobs.has_ended(session, job_id, position, total):
+            took = time.monotonic() - started
+            jobs.log(session, job_id, f"end {position + 1}/{total}: {step['title']} ({took:.1f} s)")
         done = jobs.n_finished(session, job_id) if context.beside else position + 1
         jobs.change(session, job_id, done=float(done))
 
@@ -165,11 +173,36 @@ def finish(job_id: str) -> None:
 
 
 def _failed(job_id: str, error: Exception) -> None:
+    """Write down why; on a full disk as soon as it has room again.
+
+    A job whose database was full did nothing wrong: its row stays as it is, and `Repair` has it go on.
+    """
     if isinstance(error, Stopped):
         return
-    with Worker.store.session() as session:
+
+    def tell(session: Session) -> None:
+        if is_full(error):
+            jobs.log(session, job_id, "the disk of the database was full; the job goes on")
+            return
         jobs.log(session, job_id, "".join(traceback.format_exception(error)))
         jobs.fail(session, job_id, error)
+
+    while True:
+        try:
+            with Worker.store.session() as session:
+                tell(session)
+            return
+        except OperationalError as full:
+            if not is_full(full):
+                raise
+        log.error("The disk of %s is full: job %s waits for room.", Worker.store.data, job_id)
+        time.sleep(ROOM_SECONDS)
+
+
+def _wait_for_room(failure: Any) -> None:
+    """Have the ledger treat a full disk as it treats a locked database: try again until it works."""
+    if is_full(failure.sqlalchemy_exception):
+        raise sqlite3.OperationalError(f"database is locked until its disk has room: {failure.original_exception}")
 
 
 def _kind(job_id: str) -> JobKind:
@@ -216,6 +249,7 @@ def launch(store: Store, slot: str, device: str) -> None:
     queues = [name for queue in jobs.queues_of(device) for name in (queue, jobs.steps_queue(queue))]
     DBOS.listen_queues(queues)
     DBOS.launch()
+    event.listen(_get_dbos_instance()._sys_db.engine, "handle_error", _wait_for_room)
     for queue in queues:
         DBOS.register_queue(queue, worker_concurrency=1, polling_interval_sec=POLL_SECONDS)
 

@@ -35,6 +35,12 @@ if TYPE_CHECKING:
 
 BUSY_SECONDS = 30  # that a person waits for a busy database
 PATIENT_SECONDS = 3600  # that a job does: it has nothing better to do, and hours to lose
+_NO_ROOM = (
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR_WRITE,
+    sqlite3.SQLITE_IOERR_FSYNC,
+    sqlite3.SQLITE_IOERR_SHMSIZE,
+)
 DISK_ERRORS = (errno.ENOSPC, errno.EROFS, errno.EFBIG, errno.EDQUOT, errno.EIO)
 FOLDERS = ("artifacts", "thumbnails", "work", "sources", "locks")
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -218,6 +224,13 @@ def _shown(url: str) -> str:
 def is_busy(error: OperationalError) -> bool:
     """Whether the database was locked for longer than we wait."""
     return "database is locked" in str(error.orig)
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether the database's own disk is full: SQLite's file, its journal or the index of that could not grow."""
+    if not isinstance(error, OperationalError):
+        return False
+    return isinstance(error.orig, sqlite3.Error) and error.orig.sqlite_errorcode in _NO_ROOM
 
 
 def of_storage(error: BaseException) -> str | None:

@@ -33,6 +33,7 @@ GAINS_FROM_GPU = {
     JobKind.BATTERY,
     JobKind.LDS,
 }
+CANCELLED = "cancelled"  # the line of the log
 PRIORITY = 10  # unset would overtake everything
 ACTIVE = (JobStatus.QUEUED, JobStatus.RUNNING)
 LEDGER_ACTIVE = ("ENQUEUED", "PENDING", "DELAYED")  # the engine's words
@@ -213,9 +214,11 @@ def fail(session: Session, job_id: str, error: BaseException) -> None:
     )
 
 
-def log(session: Session, job_id: str, line: str) -> None:
-    session.add(tables.JobLog(job_id=job_id, text=line))
+def log(session: Session, job_id: str, line: str) -> tables.JobLog:
+    row = tables.JobLog(job_id=job_id, text=line)
+    session.add(row)
     _log.info(line, extra={"job_id": job_id})
+    return row
 
 
 def log_lines(session: Session, job_id: str, after: int = 0, limit: int = 1000) -> list[tables.JobLog]:
@@ -247,7 +250,7 @@ def cancel(store: Store, job_id: str) -> None:
                 f"Job {job_id} is {row.status} already.", fix="Only queued and running jobs can be cancelled."
             )
         row.status, row.finished_at, row.eta_seconds = JobStatus.CANCELLED, datetime.now(UTC), None
-        log(session, job_id, "cancelled")
+        log(session, job_id, CANCELLED)
     store.queue.cancel_workflow(job_id, cancel_children=True)
 
 
@@ -327,8 +330,20 @@ def futile_starts(session: Session, job_id: str) -> int:
     return n
 
 
-def is_cancelled(session: Session, job_id: str) -> bool:
-    return session.scalar(select(tables.Job.status).where(tables.Job.id == job_id)) == JobStatus.CANCELLED
+def is_cancelled(session: Session, job_id: str, since: int = 0) -> bool:
+    """Whether it is, or was after its log had line `since`: a step that began before must end, for a resumed job begins
+    it anew."""
+    job, line = tables.Job, tables.JobLog
+    told = select(line.id).where(line.job_id == job_id, line.id > since, line.text == CANCELLED)
+    status, again = session.execute(select(job.status, told.exists()).where(job.id == job_id)).one()
+    return bool(status == JobStatus.CANCELLED or (since and again))
+
+
+def has_ended(session: Session, job_id: str, position: int, total: int) -> bool:
+    """Whether the log says that the step ended: a worker may be lost between that and the ledger."""
+    line = tables.JobLog
+    told = select(line.id).where(line.job_id == job_id, line.text.startswith(f"end {position + 1}/{total}: "))
+    return session.scalar(told.limit(1)) is not None
 
 
 def active(session: Session) -> list[tables.Job]:

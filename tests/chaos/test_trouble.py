@@ -5,8 +5,10 @@ A worker that is frozen and thaws is in tests/jobs/test_train_job.py.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -17,13 +19,15 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from jobs_house import DIGITS, House, training
+from jobs_house import DIGITS, ENDED, SERVE, House, free_port, training
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
 from backend.services import doctor, groups
 from backend.store import jobs, runs
 from backend.store.db import is_busy
+from unskew.client import Client
+from unskew.errors import StorageError, UnskewError
 from unskew.schemas import api
 from unskew.schemas.enums import JobKind, JobStatus
 from unskew.schemas.params import TrainJobParams
@@ -166,6 +170,75 @@ def test_a_data_folder_that_is_read_only_is_said_at_the_start(house: House) -> N
         made = subprocess.run([*ELSEWHERE, command], stderr=log, timeout=120)
     assert made.returncode == 1
     assert "cannot be written: Read-only file system. Free some space or choose another folder" in outside.read_text()
+
+
+@own_mounts
+@pytest.mark.slow
+def test_a_database_that_cannot_grow_pauses_jobs_and_refuses_labels_until_there_is_room(house: House) -> None:
+    """Its disk alone is full: the job waits and goes on by itself; what was acknowledged is there, the rest is not."""
+    data, port = house.store.data, free_port()
+    made = groups.create(house.store, "digits", api.GroupSetCreate(name="full", attribute="border"))
+    example = groups.queue(house.store, made.id, limit=1).items[0].example.id
+    job_id = house.ask(JobKind.TRAIN, training([0, 1], 60), DIGITS)
+    house.store.close()
+    disk = data / "disk"
+    disk.mkdir()
+    size = sum(file.stat().st_size for file in data.glob("unskew.db*")) + 8 * 1024**2
+    serve = f'"{sys.executable}" -c "{SERVE}" "{data}" {port} 2>"{data}/web.log" & echo $! >"{data}/web.pid"'
+    start = f'mount -t tmpfs -o size={size} tmpfs "{disk}" && cp "{data}"/unskew.db* "{disk}/" && {{ {serve}; }}'
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("UNSKEW_DATABASE_URL", f"sqlite:///{disk}/unskew.db")
+        worker = start_on(house, "a", start)
+    rest = Path(f"/proc/{worker.pid}/root{disk}/rest")  # on the file system that only they see
+    server = Client(f"http://127.0.0.1:{port}")  # SQLite does not open files by such a path: the rest is asked here
+    try:
+        house.until(lambda: answers(server))
+        house.until(lambda: server.job(job_id).done > 0.1)
+        fill(rest)
+        stored, refused = label_until_refused(server, made.id, example)
+        assert refused is not None and "full" in refused.what, refused
+        house.until(lambda: "is full" in (data / "worker-a.log").read_text(), 120)
+        assert server.job(job_id).status == JobStatus.RUNNING
+        assert n_events(server, made.id) == stored
+        rest.unlink()
+        house.until(lambda: server.job(job_id).status in ENDED, 180)
+        assert server.job(job_id).status == JobStatus.DONE, server.job(job_id).error
+        again, _ = label_until_refused(server, made.id, example, most=1, first=stored)
+        assert again == 1 and n_events(server, made.id) == stored + 1
+        assert sorted(run.seed for run in server.runs("digits") if run.params["train"]["epochs"] != 2) == [0, 1]
+    finally:
+        os.kill(int((data / "web.pid").read_text()), signal.SIGKILL)
+
+
+def answers(server: Client) -> bool:
+    try:
+        return bool(server.projects())
+    except UnskewError:
+        return False
+
+
+def fill(file: Path) -> None:
+    """Take all the room that is left."""
+    with file.open("wb", buffering=0) as rest, contextlib.suppress(OSError):
+        while True:
+            rest.write(bytes(4096))
+
+
+def label_until_refused(
+    server: Client, group_set: int, example: int, *, most: int = 900, first: int = 0
+) -> tuple[int, StorageError | None]:
+    """How many labels were acknowledged, and what was said to the one after them."""
+    for n in range(first, first + most):
+        try:
+            write = api.LabelWrite(key=f"full-{n:08d}", example_id=example, group=n % 2)
+            server.write_labels(group_set, api.LabelBatch(labels=[write]))
+        except StorageError as error:
+            return n - first, error
+    return most, None
+
+
+def n_events(server: Client, group_set: int) -> int:
+    return len(server.label_history(group_set, limit=1000))
 
 
 # ---------------------------------------------------------------- memory
