@@ -7,12 +7,14 @@ them on links.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import TypeVar
 
 import streamlit as st
 
 T = TypeVar("T")
+BASE = os.environ.get("UNSKEW_BASE_PATH", "")  # below which a browser finds the server, such as "/unskew"
 _WRITTEN = "_address"  # what this session wrote last, to tell a browser's back button from its own writes
 
 
@@ -56,9 +58,9 @@ def remember(key: str, value: object) -> None:
         st.query_params[key] = token
 
 
-def origin() -> str:
-    """Scheme, host and port as the browser sees them."""
-    return "/".join((st.context.url or "http://127.0.0.1:8501").split("/")[:3])
+def home() -> str:
+    """Address of the server as the browser sees it."""
+    return "/".join((st.context.url or "http://127.0.0.1:8501").split("/")[:3]) + BASE
 
 
 def unknown(key: str, options: Sequence[object]) -> str | None:

@@ -15,6 +15,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import streamlit as st
 
+from frontend.address import BASE
 from unskew.client import Client
 from unskew.schemas import api as body
 from unskew.schemas.enums import JobKind, JobStatus, Role, Split
@@ -22,7 +23,7 @@ from unskew.schemas.params import BatteryParams, ImportParams, Params
 
 ACTIVE = (JobStatus.QUEUED, JobStatus.RUNNING)
 COOKIE = "unskew_login"
-DOCS = "/docs"  # of the API, on the same server
+DOCS = f"{BASE}/docs"  # of the API, on the same server
 # Never changes under its key; of one person only, because rights differ.
 lasting = st.cache_data(ttl=600, max_entries=200, show_spinner=False, scope="session")
 _READS, _WHOLE = "_reads", "_whole_run"

@@ -9,6 +9,7 @@ from pathlib import Path
 import streamlit as st
 
 from frontend import api, pages
+from frontend.address import BASE
 from frontend.components import shell
 from frontend.components.inspector import inspector
 from frontend.components.keys import foot, keys_asked_for
@@ -37,7 +38,7 @@ def main() -> None:
     try:
         who = api.me()
     except LoginError:
-        st.html('<p>Your login has ended. <a href="/login" target="_self">Log in again</a></p>')
+        st.html(f'<p>Your login has ended. <a href="{BASE}/login" target="_self">Log in again</a></p>')
         return
     current = st.navigation(pages.register(VIEWS, admin=who.admin_page), position="top")
     st.set_page_config(page_title=f"{current.title} · Unskew", page_icon=str(HERE / "logo.svg"), layout="wide")

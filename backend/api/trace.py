@@ -13,6 +13,7 @@ import uuid
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from backend.api.base_path import inside
 from backend.api.metrics import Metrics
 from backend.logs import request_id
 
@@ -52,7 +53,7 @@ class Trace:
             self._note(scope, status, time.perf_counter() - started)
 
     def _note(self, scope: Scope, status: int, seconds: float) -> None:
-        if scope["path"] in UNWATCHED:
+        if inside(scope) in UNWATCHED:
             return
         route = _route(scope)
         self.metrics.request(scope["method"], route, status, seconds)
@@ -77,4 +78,4 @@ def _route(scope: Scope) -> str:
     declared = getattr(scope.get("route"), "path", None)
     if declared is not None:
         return str(declared)
-    return "(api)" if scope["path"].startswith("/api/") else "(dashboard)"
+    return "(api)" if inside(scope).startswith("/api/") else "(dashboard)"

@@ -37,17 +37,29 @@ def up(
     proxy: Annotated[
         str | None, typer.Option(help="Address of a reverse proxy in front, such as 127.0.0.1; everyone logs in.")
     ] = None,
+    base_path: Annotated[
+        str, typer.Option(envvar="UNSKEW_BASE_PATH", help="Path of the proxy's site that leads here, such as /unskew.")
+    ] = "",
     data: DataOption = None,
 ) -> None:
     """Start the dashboard, the API and a worker, until Ctrl-C."""
     with opened(data) as store:
-        serve_with_worker(store, host, port, device if workers else None, names=name or [], proxy=proxy)
+        worker = device if workers else None
+        serve_with_worker(store, host, port, worker, names=name or [], proxy=proxy, base_path=base_path)
 
 
 def serve_with_worker(
-    store: Store, host: str, port: int, device: str | None, *, names: Collection[str] = (), proxy: str | None = None
+    store: Store,
+    host: str,
+    port: int,
+    device: str | None,
+    *,
+    names: Collection[str] = (),
+    proxy: str | None = None,
+    base_path: str = "",
 ) -> None:
     """Serve in this process; keep one worker process alive beside it (`device=None`: none)."""
+    from backend.api.base_path import cleaned
     from backend.api.serve import check_address, serve
 
     check_address(store, host, port)
@@ -55,9 +67,12 @@ def serve_with_worker(
     keeper = threading.Thread(target=_keep_worker, args=(store, device, stop)) if device else None
     if keeper:
         keeper.start()
-    out.print(f"Unskew is at [bold]http://{host}:{port}[/]  (data in {store.data}; Ctrl-C ends it)", highlight=False)
+    out.print(
+        f"Unskew is at [bold]http://{host}:{port}{cleaned(base_path)}[/]  (data in {store.data}; Ctrl-C ends it)",
+        highlight=False,
+    )
     try:
-        serve(store, host, port, names=names, proxy=proxy)
+        serve(store, host, port, names=names, proxy=proxy, base_path=base_path)
     finally:
         stop.set()
         if keeper:

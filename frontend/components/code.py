@@ -9,7 +9,7 @@ import streamlit as st
 from pydantic import BaseModel
 
 from frontend import api
-from frontend.address import origin
+from frontend.address import home
 from unskew.client import PREFIX
 
 
@@ -32,13 +32,13 @@ def python_text(expression: str) -> str:
     head += ["from unskew.client import Client"]
     head += [f"from unskew.schemas import {', '.join(modules)}"] if modules else []
     token = ', token=os.environ["UNSKEW_TOKEN"]' if api.me().login else ""
-    return "\n".join([*head, "", f'client = Client("{origin()}"{token})', expression])
+    return "\n".join([*head, "", f'client = Client("{home()}"{token})', expression])
 
 
 def curl_text(method: str, path: str, body: BaseModel | dict[str, Any] | None = None) -> str:
     """One command for a shell; quotes inside the body are safe there. Where people log in it takes their token."""
     login = ' -H "Authorization: Bearer $UNSKEW_TOKEN"' if api.me().login else ""
-    url = f"{origin()}{PREFIX}{path}"
+    url = f"{home()}{PREFIX}{path}"
     if method == "GET":
         return f"curl{login} '{url}'"
     if body is None:

@@ -8,11 +8,12 @@ from __future__ import annotations
 from base64 import b64encode
 from html import escape
 
+from frontend.address import BASE
 from unskew.schemas.api import Example
 from unskew.schemas.enums import DataKind
 
 THUMBNAIL = 96  # px, of the galleries' pictures
-API = "/api/v1"  # same origin as the page, so that the browser fetches images itself
+API = f"{BASE}/api/v1"  # same origin as the page, so that the browser fetches images itself
 WIDE = {DataKind.TEXT: 230, DataKind.TABLE: 200}  # px of a tile at least: words need room that pictures do not
 
 

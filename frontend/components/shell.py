@@ -92,9 +92,8 @@ def _account(project: ProjectDetail | None) -> None:
         return
     role = api.role(project.slug if project else None)
     text = escape(f"{who.name} · {role.value}" if role else who.name)
-    st.html(
-        f'<a class="us-account" href="/logout" target="_self" title="Log out">{text} · Log out</a>', width="content"
-    )
+    way = f'href="{address.BASE}/logout" target="_self" title="Log out"'
+    st.html(f'<a class="us-account" {way}>{text} · Log out</a>', width="content")
 
 
 def _stepper(steps: list[Step], path: str) -> None:

@@ -140,4 +140,4 @@ def _row(report: Report) -> None:
                     api.revoke_report(report.id)
                 st.rerun()
         if is_open:
-            st.code(f"{address.origin()}{report.url}", language=None)
+            st.code(f"{address.home()}{report.url}", language=None)
