@@ -28,6 +28,7 @@ from unskew.discovery.alike import likeness, together
 from unskew.discovery.directions import ClassDirections, class_directions
 from unskew.discovery.error_guided import Errors, error_axis
 from unskew.discovery.evidence import majority_right
+from unskew.discovery.rivals import Rivals, one_rival
 from unskew.discovery.rows import inner_products
 from unskew.errors import DataError, SettingsError
 from unskew.schemas.params import DiscoverParams
@@ -59,12 +60,14 @@ class Attribution:
         target_prediction: NDArray[np.int64],
         diagnostics: dict[str, Any],
         broad: Source | None = None,
+        rivals: Rivals | None = None,
     ) -> None:
         self._source = source
         self._broad = broad or source  # what the error-guided direction and likeness are taken from
         self.target_loss = target_loss
         self.target_prediction = target_prediction
         self.diagnostics = diagnostics
+        self._rivals = rivals
 
     @classmethod
     def from_features(
@@ -130,7 +133,9 @@ class Attribution:
             "unit": UNIT,
         }
         loss = np.asarray(np.mean([b.loss for b in theirs], axis=0, dtype=np.float64), dtype=np.float32)
-        return cls(factors, loss, np.stack([b.prediction for b in theirs]), diagnostics, broad)
+        known = [b.rivals for b in theirs if b.rivals is not None]
+        rivals = Rivals.mean(known) if len(known) == len(theirs) else None
+        return cls(factors, loss, np.stack([b.prediction for b in theirs]), diagnostics, broad, rivals)
 
     @classmethod
     def from_matrix(
@@ -178,7 +183,8 @@ class Attribution:
     def save(self, folder: Path) -> None:
         """Write .npy files and `attribution.json` into a folder, which is made if need be."""
         broad = None if self._broad is self._source else self._broad
-        storage.save(folder, self._source, broad, self.target_loss, self.target_prediction, self.diagnostics)
+        facts = self.target_loss, self.target_prediction, self.diagnostics
+        storage.save(folder, self._source, broad, *facts, self._rivals)
 
     @classmethod
     def load(cls, folder: Path, mmap: bool = True) -> Attribution:
@@ -196,7 +202,7 @@ class Attribution:
         first, rest = self._source.halves()
         facts = self.target_loss, self.target_prediction, self.diagnostics
         broad = self._broad.halves() if isinstance(self._broad, Factors) else (None, None)
-        return Attribution(first, *facts, broad[0]), Attribution(rest, *facts, broad[1])
+        return Attribution(first, *facts, broad[0], self._rivals), Attribution(rest, *facts, broad[1], self._rivals)
 
     @property
     def n_train(self) -> int:
@@ -337,6 +343,7 @@ class Attribution:
                 wrong=self._wrong(target_label)[positions],
                 errors=None if own_rows else errors,
                 broad=self._broad,
+                mixture=self._mixture(positions),
             )
             found.append(_spread(made, self.n_train) if own_rows else made)
             if on_step is not None:
@@ -355,8 +362,15 @@ class Attribution:
             return None
         classes = {int(c): np.flatnonzero(target_label == c) for c in np.unique(target_label)}
         wrong, transform = self._wrong(target_label), params.row_transform
-        alike = {c: likeness(inner_products(self._broad, p, transform), wrong[p]) for c, p in classes.items()}
-        return Errors(error_axis(self._broad, classes, self.target_loss, transform), together(alike))
+        mixtures = {c: self._mixture(p) for c, p in classes.items()}
+        alike = {
+            c: likeness(inner_products(self._broad, p, transform), wrong[p], mixtures[c]) for c, p in classes.items()
+        }
+        return Errors(error_axis(self._broad, classes, self.target_loss, transform, mixtures), together(alike))
+
+    def _mixture(self, positions: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Of the rivals of one class's targets; where they are not known, all have the same."""
+        return one_rival(len(positions)) if self._rivals is None else self._rivals.mixture(positions)
 
 
 def _rows(index: Index, n: int, what: str) -> slice | NDArray[np.int64]:

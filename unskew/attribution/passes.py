@@ -16,6 +16,7 @@ from torch import nn
 
 from unskew.attribution.margins import loss, margin, one_minus_p
 from unskew.attribution.records import Features
+from unskew.discovery.rivals import KEPT, Rivals
 from unskew.errors import DataError, ModelError, SettingsError, Stopped
 
 Pixels = NDArray[Any] | torch.Tensor
@@ -213,6 +214,7 @@ class Collector:
         self._one_minus_p = np.empty(n, dtype=np.float32)
         self._loss = np.empty(n, dtype=np.float32)
         self._prediction = np.empty(n, dtype=np.int64)
+        self._rivals: list[Rivals] = []
         self._done = 0
 
     def put(self, batch: Batch, phi: torch.Tensor, logits: torch.Tensor, f: torch.Tensor) -> None:
@@ -235,10 +237,19 @@ class Collector:
         self._one_minus_p[rows] = one_minus_p(f).cpu().numpy()
         self._loss[rows] = loss(f).cpu().numpy()
         self._prediction[rows] = logits.detach().argmax(1).cpu().numpy()
+        self._rivals.append(rivals_of(logits.detach().float(), batch.label))
 
     def features(self, covered: float) -> Features:
         scale = self._scale if self._phi.dtype == np.float16 else None
-        return Features(self._phi, self._one_minus_p, self._loss, self._prediction, covered, scale)
+        rivals = Rivals.stacked(self._rivals) if self._rivals else None
+        return Features(self._phi, self._one_minus_p, self._loss, self._prediction, covered, scale, rivals)
+
+
+def rivals_of(logits: torch.Tensor, label: torch.Tensor) -> Rivals:
+    """The likeliest classes other than the true one, and their shares of the probability of those kept."""
+    others = logits.scatter(1, label[:, None], -torch.inf)
+    kept = others.topk(min(KEPT, logits.shape[1] - 1), dim=1)
+    return Rivals(kept.indices.to(torch.int32).cpu().numpy(), kept.values.softmax(1).cpu().numpy())
 
 
 def checked_margin(logits: torch.Tensor, batch: Batch) -> torch.Tensor:

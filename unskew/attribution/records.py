@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unskew.attribution.rows import Chunked, InMemory, OnDisk, Rows
+from unskew.discovery.rivals import Rivals
 from unskew.errors import DataError, StorageError
 
 
@@ -29,6 +30,7 @@ class Features:
         prediction: int64 (n,), class of the largest logit.
         covered: share of the trainable parameters in use whose gradient is in phi, 0 to 1.
         scale: float32 (n,), a power of two a row, where phi is float16; None = 1.
+        rivals: the classes that compete with the true one; None where they are not known.
     """
 
     phi: NDArray[np.floating]
@@ -37,6 +39,7 @@ class Features:
     prediction: NDArray[np.int64]
     covered: float
     scale: NDArray[np.float32] | None = None
+    rivals: Rivals | None = None
 
     def __len__(self) -> int:
         return len(self.phi)
@@ -55,6 +58,8 @@ class Features:
             np.save(folder / f"{name}.npy", getattr(self, name))
         if self.scale is not None:
             np.save(folder / "scale.npy", self.scale)
+        if self.rivals is not None:
+            self.rivals.save(folder)
         (folder / "features.json").write_text(json.dumps({"covered": self.covered}))
 
     @classmethod
@@ -71,11 +76,12 @@ class Features:
                 for name in _ARRAYS
             }
             scale = np.load(folder / "scale.npy") if (folder / "scale.npy").exists() else None
+            rivals = Rivals.load(folder)
         except (OSError, ValueError, KeyError, EOFError) as error:
             raise StorageError(
                 f"The features in {folder} cannot be read: {error}.", fix="Run the attribution again."
             ) from error
-        return cls(**arrays, covered=covered, scale=scale)
+        return cls(**arrays, covered=covered, scale=scale, rivals=rivals)
 
 
 @dataclass(frozen=True)
@@ -87,6 +93,7 @@ class Joined:
     loss: NDArray[np.float32]
     prediction: NDArray[np.int64]
     covered: float
+    rivals: Rivals | None
 
     def __len__(self) -> int:
         return len(self.loss)
@@ -108,6 +115,7 @@ def joined(chunks: Features | Sequence[Features]) -> Joined:
         loss=np.concatenate([chunk.loss for chunk in chunks]),
         prediction=np.concatenate([chunk.prediction for chunk in chunks]),
         covered=min(chunk.covered for chunk in chunks),
+        rivals=Rivals.stacked(known) if len(known := [c.rivals for c in chunks if c.rivals]) == len(chunks) else None,
     )
 
 

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from unskew.attribution.factors import Factors, Matrix, Source
 from unskew.attribution.rows import InMemory, OnDisk, Rows, save_rows
+from unskew.discovery.rivals import Rivals
 from unskew.errors import StorageError
 
-_VERSION = 3  # 2: τ at one damping. 1: the weights were named one_minus_p, which they were
+_VERSION = 4  # 3: without rivals. 2: τ at one damping. 1: the weights were named one_minus_p, which they were
 _FILE = "attribution.json"
 
 
@@ -25,6 +26,7 @@ def save(
     target_loss: NDArray[np.float32],
     target_prediction: NDArray[np.int64],
     diagnostics: dict[str, Any],
+    rivals: Rivals | None,
 ) -> None:
     """Write everything; the JSON file last, so that its presence says that all is there.
 
@@ -34,6 +36,8 @@ def save(
     folder.mkdir(parents=True, exist_ok=True)
     np.save(folder / "target_loss.npy", target_loss)
     np.save(folder / "target_prediction.npy", target_prediction)
+    if rivals is not None:
+        rivals.save(folder)
     n_factors = 0
     if isinstance(source, Factors):
         n_factors = len(source.train)
@@ -54,8 +58,9 @@ def save(
 
 def load(
     folder: Path, *, mmap: bool
-) -> tuple[Source, NDArray[np.float32], NDArray[np.int64], dict[str, Any], Source | None]:
-    """Read source, target loss, target predictions, diagnostics, and τ at a heavier damping, if there is one.
+) -> tuple[Source, NDArray[np.float32], NDArray[np.int64], dict[str, Any], Source | None, Rivals | None]:
+    """Read source, target loss, target predictions, diagnostics, and, if there are any, τ at a heavier damping and the
+    targets' rivals.
 
     Raises:
         StorageError: a file is missing or broken, or the version is newer than this program.
@@ -73,6 +78,7 @@ def load(
             np.load(folder / "target_prediction.npy"),
             meta["diagnostics"],
             broad,
+            Rivals.load(folder),
         )
     except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
         raise StorageError(

@@ -1,5 +1,6 @@
-"""Discovery where it is hard, on small networks and real digits: two biases at once, one in one class only, hardly any
-error, no bias. Validation is as skewed as training, which is what users have; what is planted is read to judge only.
+"""Discovery where it is hard, on small networks and real digits: two biases at once, one in one class only, three
+classes, hardly any error, no bias. Validation is as skewed as training, which is what users have; what is planted is
+read to judge only.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from unskew.schemas.params import AttributeParams, DiscoverParams
 
 _CHECKPOINTS = (0, 1, 2)
 _PARAMS = AttributeParams(projection_in=8, projection_out=8)
+_TINTS = np.vstack([TINTS, [0.35, 0.35, 1.0]])  # a third class's is blue
 _CORNER = 0.7  # brightness of the pixel in a corner
 _TRAINING = 0.79  # share of the digits, as in the other sets of digits
 CASES: dict[str, dict[str, Any]] = {
@@ -33,6 +35,9 @@ CASES: dict[str, dict[str, Any]] = {
     "a colour in one class only, .95": {"colour": (0.95, 0.5)},
     "a colour in one class only, .98": {"colour": (0.98, 0.5)},
     "hardly any error: 0 against 1, .9": {"colour": (0.9, 0.9), "numerals": (0, 1)},
+    "three classes, a colour each, .9": {"colour": (0.9, 0.9, 0.9)},
+    "three classes, a colour in the first only, .95": {"colour": (0.95, 1 / 3, 1 / 3)},
+    "three classes, no bias": {"colour": (1 / 3, 1 / 3, 1 / 3)},
     "no bias": {"colour": (0.5, 0.5), "corner": 0.5},
 }
 
@@ -58,22 +63,25 @@ class Found:
 
 
 def painted(
-    seed: int, colour: tuple[float, float], corner: float | None = None, numerals: tuple[int, ...] = tuple(range(10))
+    seed: int, colour: tuple[float, ...], corner: float | None = None, numerals: tuple[int, ...] = tuple(range(10))
 ) -> tuple[SplitArrays, SplitArrays]:
-    """Training and validation of digits, the lower half of the numerals against the upper.
+    """Training and validation of digits, two or three classes of neighbouring numerals.
 
     Args:
-        colour: share of each class in its own colour; .5 = no bias.
-        corner: share of each class with a bright pixel in its own corner; None: no such pixel.
+        colour: share of each class in its own colour, one number a class; the others are spread over the other colours.
+            1 / number of classes = no bias.
+        corner: share of each of two classes with a bright pixel in its own corner; None: no such pixel.
     """
     ink, numeral = digits()
     chosen = np.flatnonzero(np.isin(numeral, numerals))
     rng = np.random.default_rng(seed)
     chosen = rng.permutation(chosen)[:3800]
-    label = (numeral[chosen] >= np.median(numerals)).astype(np.int64)
+    n_classes = len(colour)
+    label = np.searchsorted(numerals, numeral[chosen]) * n_classes // len(numerals)
     small = INK * ink[chosen].reshape(-1, SIZE, 4, SIZE, 4).mean(axis=(2, 4))
     other = {"colour": rng.random(len(label)) >= np.array(colour)[label]}
-    tint = TINTS[label ^ other["colour"]] + rng.normal(0, NOISE, (len(label), 3))
+    shift = other["colour"] * (1 if n_classes == 2 else rng.integers(1, n_classes, len(label)))
+    tint = _TINTS[(label + shift) % n_classes] + rng.normal(0, NOISE, (len(label), 3))
     pixels = np.clip(small[:, None] * tint[:, :, None, None], 0, 1)
     if corner is not None:
         other["corner"] = rng.random(len(label)) >= corner
@@ -90,15 +98,19 @@ def painted(
 
 def discover(train: SplitArrays, validation: SplitArrays) -> list[Found]:
     """Three networks, their attribution, and the directions of each class."""
-    states = fit_many([Fit(train, seed) for seed in _CHECKPOINTS], n_classes=2)
-    found = attribute(network(SIZE, 2), states, train, validation, params=_PARAMS)
+    n_classes = int(train.label.max()) + 1
+    states = fit_many([Fit(train, seed) for seed in _CHECKPOINTS], n_classes=n_classes)
+    found = attribute(network(SIZE, n_classes), states, train, validation, params=_PARAMS)
     classes = found.directions(validation.label, train.label, DiscoverParams())
     n_looked_at = sum(len(c) for c in classes)
     made = []
     for c in classes:
         right = majority_right(found.target_prediction[:, c.positions], validation.label[c.positions])
         loss = found.target_loss[c.positions]
-        told = [evidence(p, right, loss, alike=c.alike, n_looked_at=n_looked_at) for p in c.projections]
+        told = [
+            evidence(p, right, loss, alike=c.alike, several_rivals=c.several_rivals, n_looked_at=n_looked_at)
+            for p in c.projections
+        ]
         planted = {name: column[c.positions] == "other" for name, column in validation.attributes.items()}
         made.append(Found(np.asarray(c.projections), told, right, planted))
     return made

@@ -38,6 +38,7 @@ class ClassDirections:
         scree: float64 (at most 20,), shares of the first principal directions.
         own_train: int64 (n_train_c,), positions of the class's own training examples.
         alike: how alike the wrongly predicted targets are, or None where it is not known; see `discovery.alike`.
+        several_rivals: the class's targets compete with more than one other class, as far as is known.
     """
 
     label: int
@@ -49,6 +50,7 @@ class ClassDirections:
     scree: NDArray[np.float64]
     own_train: NDArray[np.int64]
     alike: Interval | None = None
+    several_rivals: bool = False
 
     def __len__(self) -> int:
         return len(self.projections)
@@ -73,6 +75,7 @@ def class_directions(
     wrong: NDArray[np.bool_] | None = None,
     errors: Errors | None = None,
     broad: Tau | None = None,
+    mixture: NDArray[np.float64] | None = None,
 ) -> ClassDirections:
     """Directions of one class's targets.
 
@@ -82,11 +85,14 @@ def class_directions(
         target_loss: (n_c,) [nats], decides signs and guides.
         wrong: bool (n_c,), whether the model errs; None: loss above log 2.
         errors: of all classes; without them there is no error-guided direction.
+        mixture: of the targets' rivals, (n_c, m), see `discovery.rivals`; None: all have the same.
         broad: τ at a heavier damping, which the error-guided direction is taken from; None: from `tau` too.
     """
     loss = np.asarray(target_loss, dtype=np.float64)
     gram = rows.inner_products(tau, positions, params.row_transform)
-    found = directions_pca(gram, n=params.n_directions, normalise=params.normalise_rows, centre=params.centre)
+    found = directions_pca(
+        gram, n=params.n_directions, normalise=params.normalise_rows, centre=params.centre, mixture=mixture
+    )
     sign = signs(found.projections, loss)
     coefficients = sign[:, None] * found.coefficients
     projections = (sign[:, None] * found.projections).astype(np.float32)
@@ -95,7 +101,7 @@ def class_directions(
     guided: ErrorGuided | None = None
     errs = loss > np.log(2) if wrong is None else wrong
     if errors is not None:
-        guided = error_guided(broad or tau, positions, loss, errs, errors.axis, params.row_transform)
+        guided = error_guided(broad or tau, positions, loss, errs, errors.axis, params.row_transform, mixture)
     if guided is not None:
         guided_first = not len(projections) or _gap(guided.projection, errs) >= _gap(projections[0], errs)
         place = 0 if guided_first else 1
@@ -113,6 +119,7 @@ def class_directions(
         scree=found.scree,
         own_train=own_train.astype(np.int64),
         alike=None if errors is None else errors.alike.get(label),
+        several_rivals=mixture is not None and mixture.shape[1] > 1,
     )
 
 

@@ -19,8 +19,7 @@ from unskew.schemas.enums import Verdict
 
 STRONG_GAP = 0.10  # the accuracy gap that a strong verdict has to exceed even at the low end of its interval
 STRONG_SIDE = 10  # examples that the smaller side of a strong direction needs
-STRONG_LIKENESS = 0.7  # see docs/evidence.md for both
-POSSIBLE_LIKENESS = 0.6
+LIKENESS = {False: (0.6, 0.7), True: (1.2, 1.4)}  # for possible and strong; True: several rivals. See docs/evidence.md
 _LEVEL = 0.05
 
 
@@ -30,6 +29,7 @@ def evidence(
     loss: NDArray[np.floating],
     *,
     alike: Interval | None = None,
+    several_rivals: bool = False,
     n_looked_at: int = 1,
 ) -> Evidence:
     """Compare the two sides of a direction's split at 0.
@@ -42,6 +42,9 @@ def evidence(
         possible  the gap exceeds 0 at the low end, likeness >= 0.6
         none      otherwise
 
+    Where a class has several rivals, likeness has to be twice that: its errors are then of fewer kinds, and so more
+    alike, without any bias.
+
     The intervals returned are the usual 95 % ones, not corrected.
 
     Args:
@@ -49,6 +52,7 @@ def evidence(
         right: bool (n_c,), the model is right (for several checkpoints: most of them are).
         loss: (n_c,) cross-entropy [nats].
         alike: from `likeness`; None (too few errors to say) is never more than possible.
+        several_rivals: the class competes with several others, `ClassDirections.several_rivals`.
         n_looked_at: directions × classes that a person chooses from.
     Raises:
         DataError: lengths differ, or there is no target.
@@ -67,10 +71,11 @@ def evidence(
     k = (int(right[~positive].sum()), int(right[positive].sum()))
     gap = _absolute(newcombe(k[0], n[0], k[1], n[1]))
     corrected = _absolute(newcombe(k[0], n[0], k[1], n[1], z=float(ndtri(1 - _LEVEL / n_looked_at / 2))))
-    verdict = _verdict(corrected, min(n), alike)
+    enough = LIKENESS[several_rivals]
+    verdict = _verdict(corrected, min(n), alike, enough)
     return Evidence(
         verdict=verdict,
-        sentence=_sentence(verdict, k, n, gap, alike, n_looked_at),
+        sentence=_sentence(verdict, k, n, gap, alike, enough, n_looked_at),
         accuracy_negative=wilson(k[0], n[0]),
         accuracy_positive=wilson(k[1], n[1]),
         accuracy_gap=gap,
@@ -99,11 +104,12 @@ def _absolute(difference: Interval) -> Interval:
     return Interval(value=d, low=max(0.0, low), high=max(high, -low), n=difference.n)
 
 
-def _verdict(gap: Interval, smaller: int, alike: Interval | None) -> Verdict:
-    likeness = POSSIBLE_LIKENESS if alike is None else alike.value
-    if gap.low > STRONG_GAP and smaller >= STRONG_SIDE and likeness >= STRONG_LIKENESS:
+def _verdict(gap: Interval, smaller: int, alike: Interval | None, enough: tuple[float, float]) -> Verdict:
+    possible, strong = enough
+    likeness = possible if alike is None else alike.value
+    if gap.low > STRONG_GAP and smaller >= STRONG_SIDE and likeness >= strong:
         return Verdict.STRONG
-    return Verdict.POSSIBLE if gap.low > 0 and likeness >= POSSIBLE_LIKENESS else Verdict.NONE
+    return Verdict.POSSIBLE if gap.low > 0 and likeness >= possible else Verdict.NONE
 
 
 def _sentence(
@@ -112,6 +118,7 @@ def _sentence(
     n: tuple[int, int],
     gap: Interval,
     alike: Interval | None,
+    enough: tuple[float, float],
     n_looked_at: int,
 ) -> str:
     if min(n) == 0:
@@ -121,17 +128,17 @@ def _sentence(
         f"{n[0]} on the negative side ({k[0] / n[0]:.0%}): a gap of {gap.value * 100:.0f} points "
         f"(95 % interval {gap.low * 100:.0f} to {gap.high * 100:.0f})."
     )
-    return f"{sides} {_errors_in_words(alike)} {_verdict_in_words(verdict, n_looked_at)}"
+    return f"{sides} {_errors_in_words(alike, enough)} {_verdict_in_words(verdict, n_looked_at)}"
 
 
-def _errors_in_words(alike: Interval | None) -> str:
+def _errors_in_words(alike: Interval | None, enough: tuple[float, float]) -> str:
     if alike is None:
         return "There are too few errors in this class to say whether they have one cause."
     errors = f"The {alike.n} errors of this class"
     share = f"(likeness {alike.value:.2f}, 95 % interval {alike.low:.2f} to {alike.high:.2f})"
-    if alike.value >= STRONG_LIKENESS:
+    if alike.value >= enough[1]:
         return f"{errors} owe their loss to the same training examples {share}."
-    if alike.value >= POSSIBLE_LIKENESS:
+    if alike.value >= enough[0]:
         return f"{errors} owe their loss partly to the same training examples {share}."
     return f"{errors} have little in common {share}, as errors on hard examples do."
 

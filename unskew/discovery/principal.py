@@ -1,8 +1,9 @@
 """Principal directions of one class's block of τ, without holding it: through the Gram matrix of its targets.
 
 A target's row is its τ over all training examples, after the row transform and scaled to unit length. With R the
-matrix of rows, (n_c, n_train), and H the centring, the Gram matrix H R Rᵀ H is n_c × n_c whatever n_train is; its
-eigenvectors u and eigenvalues s give projections √s u and loadings Rᵀ H u / √s, the latter in a second pass over τ.
+matrix of rows, (n_c, n_train), and H the centring (on the mixture of rivals, `discovery.rivals`), the Gram matrix
+H R Rᵀ H is n_c × n_c whatever n_train is; its eigenvectors u and eigenvalues s give
+projections √s u and loadings Rᵀ H u / √s, the latter in a second pass over τ.
 
     RowTransform.NONE         R is linear in τ: Gram matrix and loadings come from the factors
     RowTransform.SIGNED_SQRT  sign(τ) √|τ| tames heavy tails: τ is streamed in blocks of training rows, twice
@@ -16,6 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import eigh
 from scipy.sparse.linalg import eigsh
+
+from unskew.discovery.rivals import basis, one_rival
 
 _SCREE = 20
 _DENSE_LIMIT = 1500  # targets of a class up to which all eigenvectors are computed; above, the leading ones by Lanczos
@@ -38,7 +41,14 @@ class Decomposition:
     scree: NDArray[np.float64]
 
 
-def directions_pca(gram: NDArray[np.float64], *, n: int, normalise: bool, centre: bool) -> Decomposition:
+def directions_pca(
+    gram: NDArray[np.float64],
+    *,
+    n: int,
+    normalise: bool,
+    centre: bool,
+    mixture: NDArray[np.float64] | None = None,
+) -> Decomposition:
     """Principal components of rows known by their inner products.
 
     Components are always fitted on centred rows; `centre` says whether projections are centred too, which decides what
@@ -47,6 +57,7 @@ def directions_pca(gram: NDArray[np.float64], *, n: int, normalise: bool, centre
     Args:
         gram: float64 (m, m), inner products of the (transformed) rows.
         normalise: scale rows to unit length first; a row of zeros stays.
+        mixture: of rivals, (m, …): what it says of the rows is taken out in place of the mean; None: the mean.
     """
     m = len(gram)
     length = np.sqrt(np.maximum(np.diag(gram), 0))
@@ -54,9 +65,9 @@ def directions_pca(gram: NDArray[np.float64], *, n: int, normalise: bool, centre
     if normalise:
         scale = np.divide(1.0, length, out=np.zeros(m), where=length > 0)
     gram = gram * scale[:, None] * scale
-    mean = gram.mean(axis=0)
-    half = gram - mean  # H R Rᵀ
-    centred = half - half.mean(axis=1, keepdims=True)  # H R Rᵀ H
+    q = basis(one_rival(m) if mixture is None else mixture)  # H = 1 - q qᵀ
+    half = gram - q @ (q.T @ gram)  # H R Rᵀ
+    centred = half - (half @ q) @ q.T  # H R Rᵀ H
     total = max(float(np.trace(centred)), 0.0)
     values, vectors = _leading(centred, min(max(n, _SCREE), m - 1) if m > 1 else 0)
     real = values > _TINY * total

@@ -32,7 +32,7 @@ from workers.runs import project_data
 SPLITS = (Split.TRAIN, Split.VALIDATION)
 CHUNK_ROWS = 2048  # or a multiple of it, where a split would have more than MOST_CHUNKS
 MOST_CHUNKS = 1000
-FEATURES_VERSION = 2  # rises with every change that changes features
+FEATURES_VERSION = 3  # rises with every change that changes features
 POLL_SECONDS = 0.5
 
 

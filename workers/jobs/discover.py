@@ -19,7 +19,7 @@ from unskew.schemas.params import DiscoverParams
 from workers.context import Context, Step
 from workers.runs import project_data
 
-DISCOVERY_VERSION = 4  # rises with every change that changes directions or their evidence
+DISCOVERY_VERSION = 5  # rises with every change that changes directions or their evidence
 
 
 def plan(context: Context) -> list[Step]:
@@ -139,7 +139,14 @@ def _store(
         context.store.artifacts.write(session, attributions.DIRECTIONS, number, _already_made)
         for index, projection in enumerate(found.projections):
             loss = attribution.target_loss[found.positions]
-            made = evidence(projection, right, loss, alike=found.alike, n_looked_at=n_looked_at)
+            made = evidence(
+                projection,
+                right,
+                loss,
+                alike=found.alike,
+                several_rivals=found.several_rivals,
+                n_looked_at=n_looked_at,
+            )
             made = made.model_copy(update={"differences": differences(projection, may_tell)})
             session.add(
                 tables.Direction(
