@@ -43,7 +43,8 @@ def main() -> None:
     current = st.navigation(pages.register(VIEWS, admin=who.admin_page), position="top")
     st.set_page_config(page_title=f"{current.title} · Unskew", page_icon=str(HERE / "logo.svg"), layout="wide")
     st.logo(str(HERE / "logo.svg"), size="large")
-    st.html(HERE / "components" / "style.css")
+    with st.container(key="look"):  # with nothing but a style Streamlit drops it while a page is drawn again
+        st.html(f"<style>{(HERE / 'components' / 'style.css').read_text()}</style><i></i>")
     shell.pending_toast()
     path = current.url_path or "projects"
     try:
