@@ -19,6 +19,7 @@ from frontend.views import admin, compare, data, discover, jobs, label, models, 
 from unskew.errors import LoginError, UnskewError
 
 HERE = Path(__file__).parent
+LOOK = f"<style>{(HERE / 'components' / 'style.css').read_text()}</style><i></i>"
 VIEWS = {
     "projects": projects.page,
     "data": data.page,
@@ -44,7 +45,7 @@ def main() -> None:
     st.set_page_config(page_title=f"{current.title} · Unskew", page_icon=str(HERE / "logo.svg"), layout="wide")
     st.logo(str(HERE / "logo.svg"), size="large")
     with st.container(key="look"):  # with nothing but a style Streamlit drops it while a page is drawn again
-        st.html(f"<style>{(HERE / 'components' / 'style.css').read_text()}</style><i></i>")
+        st.html(LOOK)
     shell.pending_toast()
     path = current.url_path or "projects"
     try:

@@ -82,11 +82,10 @@ class Client:
             import httpx  # here, so that importing the SDK stays cheap
 
             headers = {"Authorization": f"Bearer {token}"} if token else {}
-            secure = self.base_url.startswith(
-                "https:"
-            )  # reading the certificates takes 25 ms, which plain HTTP can spare
+            # Reading the certificates takes 25 ms, which plain HTTP can spare; whatever else it is, it is verified.
+            verify = not self.base_url.lower().startswith("http:")
             http = httpx.Client(
-                base_url=self.base_url, timeout=TIMEOUT_SECONDS, trust_env=False, headers=headers, verify=secure
+                base_url=self.base_url, timeout=TIMEOUT_SECONDS, trust_env=False, headers=headers, verify=verify
             )
         self._http = http
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from unskew.schemas.enums import SplitRule
+from unskew.schemas.enums import CutRule
 
 _LEAST_SHARE = 0.02  # of the class that the largest gap must leave on either side: one outlier is no group
 
 
-def cut(projection: NDArray[np.floating], rule: SplitRule, n_wrong: int) -> float:
+def cut(projection: NDArray[np.floating], rule: CutRule, n_wrong: int) -> float:
     """The value above which the positive side begins.
 
     Args:
@@ -24,14 +24,14 @@ def cut(projection: NDArray[np.floating], rule: SplitRule, n_wrong: int) -> floa
     """
     ordered = np.sort(np.asarray(projection, dtype=np.float64))
     n = len(ordered)
-    if rule is SplitRule.ZERO or n < 2:
+    if rule is CutRule.ZERO or n < 2:
         return 0.0
     if ordered[0] == ordered[-1]:
         return float(ordered[0])
-    if rule is SplitRule.ERRORS:
+    if rule is CutRule.ERRORS:
         first = n - min(max(n_wrong, 1), n - 1)
         return float(ordered[first - 1 : first + 1].mean())
-    if rule is SplitRule.GAP:
+    if rule is CutRule.GAP:
         least = max(1, round(_LEAST_SHARE * n))
         inner = ordered[least - 1 : n - least + 1]
         place = int(np.argmax(np.diff(inner)))

@@ -23,7 +23,7 @@ from unskew.errors import ConflictError, DataError, NotFoundError, SettingsError
 from unskew.evaluation.seeds import mean_share
 from unskew.groups import attribute_values
 from unskew.schemas import api
-from unskew.schemas.enums import GroupSource, LabelAction, LabelOrder, Split, SplitRule
+from unskew.schemas.enums import CutRule, GroupSource, LabelAction, LabelOrder, Split
 
 MAX_GROUPS = 9  # inside a class: one key on the keyboard each
 
@@ -114,8 +114,11 @@ def _from_directions(
     if len({row.attribution_id for row in chosen.values()}) > 1:
         raise SettingsError("These directions come from different attributions.", fix="Choose them from one.")
     votes = examples.votes(store, session, project.id)
-    if wanted.split is SplitRule.ERRORS and votes is None:
+    if wanted.cut is CutRule.ERRORS and votes is None:
         raise SettingsError("It is not known what the model predicts.", fix="Choose another place to cut.")
+    right = None
+    if votes is not None:
+        right = evaluation.majority_right(votes, examples.labels(store, project, Split.VALIDATION))
     names: list[list[str]] = []
     suggestion: dict[int, int] = {}
     rank: dict[int, float] = {}
@@ -127,14 +130,14 @@ def _from_directions(
         names.append([f"{class_name} · {title} {end}" if title else f"{class_name} · {end} side" for end in "−+"])
         positions, projection = directions.signed_projection(store, chosen[label])
         rank |= dict(zip(positions.tolist(), projection.tolist(), strict=True))
-        n_wrong = 0 if votes is None else int((2 * (votes[:, positions] == label).sum(axis=0) <= len(votes)).sum())
+        n_wrong = 0 if right is None else int((~right[positions]).sum())
         sign = chosen[label].sign  # a rule sees the end with the higher loss as the positive one, flipped or not
-        above = projection > sign * cut(sign * projection, wanted.split, n_wrong)
+        above = projection > sign * cut(sign * projection, wanted.cut, n_wrong)
         suggestion |= dict(zip(positions.tolist(), above.astype(int).tolist(), strict=True))
     members = _members(session, project, suggestion, rank)
     ids = [row.id for _, row in sorted(chosen.items())]
-    source, split = GroupSource.PSEUDO, wanted.split
-    return group_store.create(session, project, wanted.name, source, names, members, direction_ids=ids, split=split)
+    source = GroupSource.PSEUDO
+    return group_store.create(session, project, wanted.name, source, names, members, direction_ids=ids, cut=wanted.cut)
 
 
 def _from_attribute(
@@ -253,7 +256,7 @@ def _body(store: Store, session: Session, project: tables.Project, row: tables.G
         source=GroupSource(row.source),
         attribute=row.attribute,
         direction_ids=row.direction_ids,
-        split=SplitRule(row.split),
+        cut=CutRule(row.cut),
         groups=groups,
         n_labelled=sum(hand for _, hand in found.values()),
         n_unassigned=sum(n for (_, index), (n, _) in found.items() if index is None),

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from backend.store import tables
 from unskew import groups
 from unskew.errors import ConflictError, NotFoundError, SettingsError
-from unskew.schemas.enums import GroupSource, SplitRule
+from unskew.schemas.enums import CutRule, GroupSource
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def create(
     *,
     attribute: str | None = None,
     direction_ids: Sequence[int] = (),
-    split: SplitRule = SplitRule.ZERO,
+    cut: CutRule = CutRule.ZERO,
 ) -> tables.GroupSet:
     """A group set with one member row for every validation example.
 
@@ -100,7 +100,7 @@ def create(
         source=source,
         attribute=attribute,
         direction_ids=list(direction_ids),
-        split=split,
+        cut=cut,
         group_names=group_names,
     )
     session.add(row)

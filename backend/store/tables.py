@@ -230,7 +230,7 @@ class GroupSet(Base):
     source: Mapped[str] = mapped_column(String(20))
     attribute: Mapped[str | None] = mapped_column(String(100))
     direction_ids: Mapped[list[Any]]
-    split: Mapped[str] = mapped_column(String(20), default="zero", server_default="zero")  # where those are cut
+    cut: Mapped[str] = mapped_column(String(20), default="zero", server_default="zero")  # where those are cut
     group_names: Mapped[list[Any]]  # one list of names a class
     version: Mapped[int] = mapped_column(default=0)
     created_at: Mapped[datetime] = mapped_column(default=now)

@@ -20,7 +20,7 @@ from frontend.views.discover_influence import influence
 from frontend.views.discover_scatter import figures, scatter, told_apart
 from unskew.charts import format as fmt
 from unskew.schemas.api import Direction, DirectionDetail, DirectionPatch, GroupSetCreate, ProjectDetail, Strip
-from unskew.schemas.enums import DataKind, DirectionState, JobKind, Role, Split, SplitRule, Verdict
+from unskew.schemas.enums import CutRule, DataKind, DirectionState, JobKind, Role, Split, Verdict
 from unskew.schemas.params import DiscoverParams
 
 PER_STRIP = 24
@@ -308,24 +308,24 @@ def _group_set_form(project: ProjectDetail, found: list[Direction], detail: Dire
                 format_func=partial(_option_name, options),
             )
             chosen += [picked] if picked is not None else []
-        split = st.selectbox("Cut", list(SplitRule), format_func=_CUTS.__getitem__, key=f"gs_cut_{detail.id}")
+        cut = st.selectbox("Cut", list(CutRule), format_func=_CUTS.__getitem__, key=f"gs_cut_{detail.id}")
         name = st.text_input("Name", detail.name or "pseudo-groups", key=f"gs_name_{detail.id}")
         submitted = st.form_submit_button("Make group set", key="gs_make", type="primary")
     if submitted:
         if not chosen:
             st.warning("Choose a direction for at least one class.")
             return
-        body = GroupSetCreate(name=name.strip() or "groups", direction_ids=chosen, split=split)
+        body = GroupSetCreate(name=name.strip() or "groups", direction_ids=chosen, cut=cut)
         with shown():
             made = api.create_group_set(project.slug, body)
             pages.go("label", group_set=made.id)
 
 
 _CUTS = {
-    SplitRule.ZERO: "at 0",
-    SplitRule.GAP: "at the widest gap",
-    SplitRule.MIXTURE: "between two normal distributions",
-    SplitRule.ERRORS: "so that as many are on the + side as the model gets wrong",
+    CutRule.ZERO: "at 0",
+    CutRule.GAP: "at the widest gap",
+    CutRule.MIXTURE: "between two normal distributions",
+    CutRule.ERRORS: "so that as many are on the + side as the model gets wrong",
 }
 
 

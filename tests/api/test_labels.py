@@ -17,7 +17,7 @@ from backend.store import labels as label_store
 from backend.store import tables
 from unskew.errors import ConflictError, NotFoundError, SettingsError
 from unskew.schemas import api
-from unskew.schemas.enums import GroupSource, LabelOrder, SplitRule
+from unskew.schemas.enums import CutRule, GroupSource, LabelOrder
 
 
 def press(example: int, group: int | None, key: str = "") -> api.LabelWrite:
@@ -78,21 +78,21 @@ def test_a_flipped_and_named_direction_gives_flipped_and_named_groups(house: Hou
 
 
 def test_a_direction_is_cut_by_other_rules_whichever_way_it_is_turned(house: House, pseudo: api.GroupSet) -> None:
-    high_loss: dict[tuple[SplitRule, int], set[int]] = {}
+    high_loss: dict[tuple[CutRule, int], set[int]] = {}
     for sign, index in ((1, 1), (-1, 0)):
         for direction_id in pseudo.direction_ids:
             house.client.update_direction(direction_id, api.DirectionPatch(sign=sign))
-        for split in SplitRule:
-            wanted = api.GroupSetCreate(name=f"{split} {sign}", direction_ids=pseudo.direction_ids, split=split)
+        for cut in CutRule:
+            wanted = api.GroupSetCreate(name=f"{cut} {sign}", direction_ids=pseudo.direction_ids, cut=cut)
             made = house.client.create_group_set(PROJECT, wanted)
-            assert (made.split, made.n_total, made.n_unassigned) == (split, 40, 0)
-            high_loss[split, sign] = {i.example.id for i in queue(house, made.id) if i.group == index}
-    for split in SplitRule:
-        assert high_loss[split, 1] == high_loss[split, -1], "the same examples lie at the end with the higher loss"
+            assert (made.cut, made.n_total, made.n_unassigned) == (cut, 40, 0)
+            high_loss[cut, sign] = {i.example.id for i in queue(house, made.id) if i.group == index}
+    for cut in CutRule:
+        assert high_loss[cut, 1] == high_loss[cut, -1], "the same examples lie at the end with the higher loss"
     for label in (0, 1):
         own = {e.id: (e.correct_share or 0) <= 0.5 for e in house.validation if e.label == label}
         expected = min(max(sum(own.values()), 1), len(own) - 1)
-        assert len(high_loss[SplitRule.ERRORS, 1] & set(own)) == expected
+        assert len(high_loss[CutRule.ERRORS, 1] & set(own)) == expected
 
 
 def test_groups_from_an_attribute(house: House) -> None:

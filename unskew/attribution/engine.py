@@ -27,10 +27,10 @@ from unskew.attribution.rows import InMemory, row_blocks
 from unskew.discovery.alike import likeness, together
 from unskew.discovery.directions import ClassDirections, class_directions
 from unskew.discovery.error_guided import Errors, error_axis
-from unskew.discovery.evidence import majority_right
 from unskew.discovery.rivals import Rivals, one_rival
 from unskew.discovery.rows import inner_products
 from unskew.errors import DataError, SettingsError
+from unskew.evaluation import majority_right
 from unskew.schemas.params import DiscoverParams
 
 __all__ = ["Attribution", "ClassDirections"]

@@ -15,8 +15,8 @@ import torch
 from unskew.attribution import attribute
 from unskew.bench.coloured import SIZE, Coloured, coloured_digits
 from unskew.bench.many import Fit, fit_many, network, predictions
-from unskew.discovery import evidence, majority_right
-from unskew.evaluation import auroc, group_metrics, wilson
+from unskew.discovery import evidence
+from unskew.evaluation import auroc, group_metrics, majority_right, wilson
 from unskew.schemas.enums import Verdict
 from unskew.schemas.params import AttributeParams, DiscoverParams
 

@@ -18,8 +18,8 @@ from unskew.bench.many import Fit, fit_many, network
 from unskew.data import SplitArrays
 from unskew.data.coloured import INK, NOISE, TINTS
 from unskew.data.demo import digits
-from unskew.discovery import evidence, majority_right
-from unskew.evaluation import auroc, wilson
+from unskew.discovery import evidence
+from unskew.evaluation import auroc, majority_right, wilson
 from unskew.schemas.api import Evidence
 from unskew.schemas.enums import Verdict
 from unskew.schemas.params import AttributeParams, DiscoverParams

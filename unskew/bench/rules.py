@@ -21,12 +21,12 @@ from unskew.attribution import Attribution, attribute
 from unskew.bench.coloured import SIZE, coloured_digits
 from unskew.bench.many import Fit, fit_many, network, predictions
 from unskew.data import Data, build_set, load_data, load_project_source
-from unskew.discovery import ClassDirections, majority_right, pseudo_groups
-from unskew.evaluation import group_metrics
+from unskew.discovery import ClassDirections, pseudo_groups
+from unskew.evaluation import group_metrics, majority_right
 from unskew.groups import attribute_values, from_attribute
 from unskew.models import build
 from unskew.pruning import choose_k, default_grid, group_weights, heuristic_k, kept, random_removed, removed
-from unskew.schemas.enums import DirectionKind, Method, RowTransform, SplitRule
+from unskew.schemas.enums import CutRule, DirectionKind, Method, RowTransform
 from unskew.schemas.params import AttributeParams, DiscoverParams, ModelSpec, ScoreParams, ValidationSkew
 from unskew.training import train
 
@@ -163,8 +163,8 @@ def _rules(case: Case, found: Attribution, states: Sequence[State], only_default
     yield "PC1", _sides(directions, label, _of_kind(directions, DirectionKind.PRINCIPAL))
     if only_default:
         return
-    for rule in (SplitRule.GAP, SplitRule.MIXTURE, SplitRule.ERRORS):
-        yield f"{DEFAULT}, cut: {rule.value}", pseudo_groups(directions, label, split=rule, wrong=wrong)
+    for rule in (CutRule.GAP, CutRule.MIXTURE, CutRule.ERRORS):
+        yield f"{DEFAULT}, cut: {rule.value}", pseudo_groups(directions, label, rule=rule, wrong=wrong)
     losses = {d.label: _loss_gaps(d, found.target_loss) for d in directions}
     yield "largest gap in loss", _sides(directions, label, {c: int(np.argmax(gaps)) for c, gaps in losses.items()})
     yield "most stable", _sides(directions, label, _most_stable(case, states, directions))

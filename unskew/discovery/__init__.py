@@ -5,7 +5,7 @@ from unskew.discovery.alike import likeness
 from unskew.discovery.differences import differences
 from unskew.discovery.directions import ClassDirections, class_directions
 from unskew.discovery.error_guided import Errors, error_axis
-from unskew.discovery.evidence import evidence, majority_right
+from unskew.discovery.evidence import evidence
 from unskew.discovery.principal import directions_pca
 from unskew.discovery.properties import image_properties
 from unskew.discovery.pseudo import pseudo_groups
@@ -21,7 +21,6 @@ __all__ = [
     "evidence",
     "image_properties",
     "likeness",
-    "majority_right",
     "pseudo_groups",
     "tellers",
     "training_groups",

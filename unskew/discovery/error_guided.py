@@ -32,7 +32,7 @@ from unskew.discovery import rows
 from unskew.discovery.rivals import basis, one_rival
 from unskew.discovery.rows import Tau
 from unskew.schemas.api import Interval
-from unskew.schemas.enums import RowTransform, SplitRule
+from unskew.schemas.enums import CutRule, RowTransform
 
 _FOLDS = 5
 _TINY = 1e-6  # float32 rounding of a difference of unit vectors
@@ -125,7 +125,7 @@ def error_guided(
     projection = scores[each, fold] - fitted[each, fold]
     left = scores[:, -1] - q @ (q.T @ scores[:, -1])
     share = float(np.mean(left**2) / max(1 - float(np.square(spanned, dtype=np.float64).sum()) / n, _TINY))
-    at = cut(projection, SplitRule.ERRORS, int(wrong.sum()))
+    at = cut(projection, CutRule.ERRORS, int(wrong.sum()))
     return ErrorGuided(projection - at, vectors[:, -1], min(1.0, share))
 
 

@@ -86,12 +86,6 @@ def evidence(
     )
 
 
-def majority_right(prediction: NDArray[np.int64], label: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Is more than half of the checkpoints right? bool (n,), from predictions (n_checkpoints, n)."""
-    share: NDArray[np.bool_] = 2 * (prediction == label).sum(axis=0) > len(prediction)
-    return share
-
-
 def _mean(loss: NDArray[np.floating], side: NDArray[np.bool_]) -> float:
     return float(np.asarray(loss, dtype=np.float64)[side].mean()) if side.any() else 0.0
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from unskew.cut import cut
 from unskew.discovery.directions import ClassDirections
 from unskew.errors import SettingsError
-from unskew.schemas.enums import SplitRule
+from unskew.schemas.enums import CutRule
 
 
 def pseudo_groups(
@@ -18,7 +18,7 @@ def pseudo_groups(
     target_label: NDArray[np.int64],
     *,
     index: int = 0,
-    split: SplitRule = SplitRule.ZERO,
+    rule: CutRule = CutRule.ZERO,
     wrong: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.int64]:
     """Split every class in two at a point of a direction.
@@ -26,7 +26,7 @@ def pseudo_groups(
     Args:
         projections: class → (n_c,) projections of its targets, in row order; or directions, of which `index` is taken.
         target_label: int64 (n_targets,).
-        split: where the positive side begins; see `unskew.cut`.
+        rule: where the positive side begins; see `unskew.cut`.
         wrong: bool (n_targets,), whether the model errs; `errors` needs it.
     Returns:
         int64 (n_targets,), label-major: 2 · label + bit, bit 1 = positive side (the higher loss, unless flipped), -1
@@ -42,8 +42,8 @@ def pseudo_groups(
             raise SettingsError(f"Class {short[0]} has no direction {index}.", fix="Choose a smaller number.")
         projections = {d.label: d.projections[index] for d in projections}
     target_label = np.asarray(target_label, dtype=np.int64)
-    if split is SplitRule.ERRORS and wrong is None:
-        raise SettingsError("Where the model errs is not known.", fix="Give `wrong`, or choose another split.")
+    if rule is CutRule.ERRORS and wrong is None:
+        raise SettingsError("Where the model errs is not known.", fix="Give `wrong`, or choose another rule.")
     group = np.full(len(target_label), -1, dtype=np.int64)
     for label, projection in projections.items():
         inside = target_label == label
@@ -53,5 +53,5 @@ def pseudo_groups(
                 fix="Use the labels of the targets that were attributed.",
             )
         n_wrong = 0 if wrong is None else int(wrong[inside].sum())
-        group[inside] = 2 * label + (np.asarray(projection) > cut(projection, split, n_wrong))
+        group[inside] = 2 * label + (np.asarray(projection) > cut(projection, rule, n_wrong))
     return group

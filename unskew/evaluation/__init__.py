@@ -4,7 +4,7 @@ from unskew.evaluation.agreement import kappa, more_needed
 from unskew.evaluation.bootstrap import worst_group_bootstrap
 from unskew.evaluation.fidelity import half_subsets, lds, lds_advantage, mean_lds, rank_correlation
 from unskew.evaluation.intervals import auroc, mcnemar, mean_interval, newcombe, wilson
-from unskew.evaluation.metrics import GroupMetrics, Predictions, group_metrics, mean_by_group
+from unskew.evaluation.metrics import GroupMetrics, Predictions, group_metrics, majority_right, mean_by_group
 
 __all__ = [
     "GroupMetrics",
@@ -15,6 +15,7 @@ __all__ = [
     "kappa",
     "lds",
     "lds_advantage",
+    "majority_right",
     "mcnemar",
     "mean_by_group",
     "mean_interval",

@@ -56,6 +56,12 @@ class GroupMetrics:
         return int(np.nanargmin(self.accuracy))
 
 
+def majority_right(prediction: NDArray[np.int64], label: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Is more than half of the checkpoints right? bool (n,), from predictions (n_checkpoints, n)."""
+    share: NDArray[np.bool_] = 2 * (prediction == label).sum(axis=0) > len(prediction)
+    return share
+
+
 def group_metrics(
     prediction: NDArray[np.int64],
     label: NDArray[np.int64],

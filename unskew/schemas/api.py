@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from unskew.schemas.enums import (
+    CutRule,
     DataKind,
     DirectionKind,
     DirectionState,
@@ -24,7 +25,6 @@ from unskew.schemas.enums import (
     ReportImages,
     Role,
     Split,
-    SplitRule,
     Verdict,
     WeightRule,
 )
@@ -370,7 +370,7 @@ class GroupSetCreate(Body):
 
     name: str = Field(min_length=1, max_length=100)
     direction_ids: list[int] = []
-    split: SplitRule = SplitRule.ZERO  # where those directions are cut
+    cut: CutRule = CutRule.ZERO  # where those directions are cut
     attribute: str | None = None
     group_names: list[str] = []  # for source hand: names offered inside every class
     view_id: int | None = None  # groups = outside and inside a saved view, in the classes that it touches
@@ -401,7 +401,7 @@ class GroupSet(Body):
     source: GroupSource
     attribute: str | None
     direction_ids: list[int]
-    split: SplitRule = SplitRule.ZERO
+    cut: CutRule = CutRule.ZERO
     groups: list[Group]
     n_labelled: int  # examples that a person confirmed or changed
     n_unassigned: int

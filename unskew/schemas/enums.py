@@ -88,7 +88,7 @@ class RowTransform(StrEnum):
     SIGNED_SQRT = "signed_sqrt"
 
 
-class SplitRule(StrEnum):
+class CutRule(StrEnum):
     """Where a direction is cut into its two sides."""
 
     ZERO = "zero"

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,8 @@ def _make_chunk(context: Context, run_id: int, split: Split, rows: tuple[int, in
         if not artifacts.exists(attributions.FEATURES, number):  # nobody finished it between the two looks
             started = time.monotonic()
             found = _featurized(context, row, split, rows)
+            if split is Split.TRAIN:
+                found = replace(found, rivals=None)  # only targets are compared by theirs
             artifacts.make(attributions.FEATURES, number, found.save)
             rate = len(found) / max(1e-6, time.monotonic() - started)
             context.log(f"{rate:,.0f} examples a second, {found.phi.shape[1]:,} features each")

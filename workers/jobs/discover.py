@@ -12,7 +12,8 @@ import numpy as np
 from backend.store import attributions, projects, tables
 from backend.store.artifacts import content_id
 from unskew.attribution import Attribution, ClassDirections
-from unskew.discovery import Errors, differences, evidence, image_properties, majority_right, tellers
+from unskew.discovery import Errors, differences, evidence, image_properties, tellers
+from unskew.evaluation import majority_right
 from unskew.schemas.api import Interval
 from unskew.schemas.enums import DataKind, Split
 from unskew.schemas.params import DiscoverParams

@@ -14,7 +14,7 @@ from unskew.bench.rules import TINY, Case, compare
 from unskew.cut import cut
 from unskew.discovery import pseudo_groups
 from unskew.errors import SettingsError
-from unskew.schemas.enums import SplitRule
+from unskew.schemas.enums import CutRule
 
 _values = arrays(np.float64, st.integers(4, 60), elements=st.floats(-5, 5, width=32), unique=True)
 
@@ -22,12 +22,12 @@ _values = arrays(np.float64, st.integers(4, 60), elements=st.floats(-5, 5, width
 @given(_values, st.data())
 def test_as_many_lie_above_as_are_wrong(projection: NDArray[np.float64], data: st.DataObject) -> None:
     n_wrong = data.draw(st.integers(1, len(projection) - 1))
-    assert (projection > cut(projection, SplitRule.ERRORS, n_wrong)).sum() == n_wrong
+    assert (projection > cut(projection, CutRule.ERRORS, n_wrong)).sum() == n_wrong
 
 
 @given(_values)
 def test_the_widest_gap_leaves_both_sides(projection: NDArray[np.float64]) -> None:
-    at = cut(projection, SplitRule.GAP, 0)
+    at = cut(projection, CutRule.GAP, 0)
     assert projection.min() < at < projection.max()
     inside = projection[(projection <= at)].max(), projection[projection > at].min()
     assert inside[1] - inside[0] == pytest.approx(np.diff(np.sort(projection)).max(initial=0.0), rel=1e-6)
@@ -35,7 +35,7 @@ def test_the_widest_gap_leaves_both_sides(projection: NDArray[np.float64]) -> No
 
 def test_an_outlier_is_no_group() -> None:
     projection = np.concatenate([np.linspace(0, 1, 60), np.linspace(3, 4, 39), [100.0]])
-    assert 1 < cut(projection, SplitRule.GAP, 0) < 3
+    assert 1 < cut(projection, CutRule.GAP, 0) < 3
 
 
 def test_the_mixture_is_cut_where_both_are_as_likely() -> None:
@@ -44,25 +44,25 @@ def test_the_mixture_is_cut_where_both_are_as_likely() -> None:
     projection = np.concatenate([rng.normal(0, 1, 6000), rng.normal(5, 0.5, 2000)])
     between = np.linspace(0, 5, 5001)
     crossing = between[np.argmax(0.25 * norm.pdf(between, 5, 0.5) > 0.75 * norm.pdf(between, 0, 1))]
-    assert cut(projection, SplitRule.MIXTURE, 0) == pytest.approx(crossing, abs=0.1)
+    assert cut(projection, CutRule.MIXTURE, 0) == pytest.approx(crossing, abs=0.1)
 
 
 def test_nothing_to_cut() -> None:
-    for rule in (SplitRule.GAP, SplitRule.MIXTURE, SplitRule.ERRORS):
+    for rule in (CutRule.GAP, CutRule.MIXTURE, CutRule.ERRORS):
         assert not (np.full(30, 2.0) > cut(np.full(30, 2.0), rule, 5)).any()
         assert cut(np.array([1.0, 2.0]), rule, 1) == pytest.approx(1.5)
         assert cut(np.array([1.0]), rule, 1) == 0
     for n_wrong, above in ((0, 1), (30, 29)):
-        assert (np.linspace(-1, 1, 30) > cut(np.linspace(-1, 1, 30), SplitRule.ERRORS, n_wrong)).sum() == above
+        assert (np.linspace(-1, 1, 30) > cut(np.linspace(-1, 1, 30), CutRule.ERRORS, n_wrong)).sum() == above
 
 
 def test_a_cut_by_errors_has_to_know_them() -> None:
     label = np.zeros(6, dtype=np.int64)
     projection = np.array([3.0, -1.0, 2.0, 0.5, -2.0, -3.0])
     with pytest.raises(SettingsError, match="not known"):
-        pseudo_groups({0: projection}, label, split=SplitRule.ERRORS)
+        pseudo_groups({0: projection}, label, rule=CutRule.ERRORS)
     wrong = np.array([True, False, True, False, False, False])
-    assert pseudo_groups({0: projection}, label, split=SplitRule.ERRORS, wrong=wrong).tolist() == [1, 0, 1, 0, 0, 0]
+    assert pseudo_groups({0: projection}, label, rule=CutRule.ERRORS, wrong=wrong).tolist() == [1, 0, 1, 0, 0, 0]
 
 
 @pytest.mark.slow

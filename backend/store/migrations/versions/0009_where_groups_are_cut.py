@@ -13,8 +13,8 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.add_column("group_set", sa.Column("split", sa.String(length=20), server_default="zero", nullable=False))
+    op.add_column("group_set", sa.Column("cut", sa.String(length=20), server_default="zero", nullable=False))
 
 
 def downgrade() -> None:
-    op.drop_column("group_set", "split")
+    op.drop_column("group_set", "cut")
