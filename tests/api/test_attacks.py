@@ -5,14 +5,20 @@ from __future__ import annotations
 import csv
 import io
 import socket
+import ssl
 import struct
 import tarfile
 import threading
 import zlib
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
 from api_house import ADDRESS, PROJECT, House, problem
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from PIL import Image
 from starlette.testclient import TestClient
 
@@ -21,7 +27,8 @@ from backend.services import backup, projects
 from backend.services.downloads import csv_file
 from backend.services.images import _media_type
 from backend.store import tables
-from unskew.errors import DataError, NotFoundError, UnskewError
+from unskew.client import Client
+from unskew.errors import DataError, NotFoundError, ServerError, UnskewError
 from unskew.schemas.params import ImportParams, InputShape
 
 PASSWD = b"root:"
@@ -238,3 +245,39 @@ def test_a_damaged_backup_is_named(tmp_path: Path) -> None:
     (tmp_path / "x.tar").write_bytes(b"no tar")
     with pytest.raises(DataError, match=r"x\.tar"):
         backup.restore(tmp_path / "x.tar", tmp_path / "data")
+
+
+@pytest.mark.parametrize("scheme", ["https", "HTTPS"])
+def test_the_client_does_not_trust_a_server_that_signed_its_own_certificate(scheme: str, tmp_path: Path) -> None:
+    """It would hand its token to whoever stands in between."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(_own_certificate(tmp_path / "pair.pem"))
+    heard: list[bytes] = []
+
+    def answer(plain: socket.socket) -> None:
+        try:
+            with context.wrap_socket(plain.accept()[0], server_side=True) as secure:
+                heard.append(secure.recv(1000))
+        except (ssl.SSLError, OSError):
+            pass  # the client hung up, as it should
+
+    with socket.create_server(("127.0.0.1", 0)) as plain:
+        plain.settimeout(20)
+        server = threading.Thread(target=answer, args=(plain,))
+        server.start()
+        with pytest.raises(ServerError):
+            Client(f"{scheme}://127.0.0.1:{plain.getsockname()[1]}", token="secret").projects()
+        server.join(20)
+    assert not server.is_alive() and not any(heard)
+
+
+def _own_certificate(file: Path) -> Path:
+    key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([])
+    now = datetime.now(UTC)
+    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+    builder = builder.not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
+    address = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
+    made = builder.add_extension(address, critical=True).sign(key, hashes.SHA256())
+    pem, kind = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    file.write_bytes(key.private_bytes(pem, kind, serialization.NoEncryption()) + made.public_bytes(pem))
+    return file
