@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,8 @@ from typing import Any
 import httpx
 from playwright.sync_api import TimeoutError, sync_playwright
 
+from backend.services import backup
+from backend.store.db import Store
 from unskew.client import Client
 
 ROOT = Path(__file__).parents[2]
@@ -89,6 +91,13 @@ class Screen:
     def see(self, text: str, *, seconds: float = 30) -> None:
         """Wait until this text stands on the page."""
         self.page.get_by_text(text).first.wait_for(timeout=seconds * 1000)
+
+
+def copied(server: Server, folder: Path) -> None:
+    """Its data, in folder/data, for another server that may change them."""
+    with closing(Store.open(server.data)) as store:
+        backup.backup(store, folder / "house.tar")
+    backup.restore(folder / "house.tar", folder / "data")
 
 
 @contextmanager

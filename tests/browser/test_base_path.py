@@ -14,9 +14,9 @@ from typing import Any
 
 import httpx
 import pytest
-from browser_screen import ROOT, Screen, Server, serving, wait_for
+from browser_screen import ROOT, Screen, Server, copied, serving, wait_for
 
-from backend.services import accounts, backup
+from backend.services import accounts
 from backend.store.db import Store
 from unskew.client import Client
 from unskew.schemas import api
@@ -49,9 +49,7 @@ http {{
 def below(server: Server, ready: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """The prepared house with an admin, at http://127.0.0.1:PORT/unskew."""
     folder = tmp_path_factory.mktemp("below")
-    with closing(Store.open(server.data)) as store:
-        backup.backup(store, folder / "house.tar")
-    backup.restore(folder / "house.tar", folder / "data")
+    copied(server, folder)
     with closing(Store.open(folder / "data")) as store:
         accounts.add_user(store, api.UserCreate(name="boss", password=PASSWORD, role=Role.ADMIN))
         token = accounts.add_token(store, "boss", api.TokenCreate(name="test", role=Role.ADMIN, days=1)).key

@@ -8,10 +8,10 @@ from typing import Any
 
 import httpx
 import pytest
-from browser_screen import Screen, Server, serving
+from browser_screen import Screen, Server, copied, serving
 from test_pages import violations
 
-from backend.services import accounts, backup
+from backend.services import accounts
 from backend.store.db import Store
 from unskew.schemas import api
 from unskew.schemas.enums import Role
@@ -25,9 +25,7 @@ PASSWORD = "correct horse battery"
 def manned(server: Server, ready: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server on a restored backup of the prepared house, with an admin, an editor and a viewer."""
     folder = tmp_path_factory.mktemp("manned")
-    with closing(Store.open(server.data)) as store:
-        backup.backup(store, folder / "house.tar")
-    backup.restore(folder / "house.tar", folder / "data")
+    copied(server, folder)
     with closing(Store.open(folder / "data")) as store:
         for name, role in (("boss", Role.ADMIN), ("eve", Role.EDITOR), ("vera", Role.VIEWER)):
             accounts.add_user(store, api.UserCreate(name=name, password=PASSWORD, role=role))

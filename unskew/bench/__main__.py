@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -24,50 +25,10 @@ def main() -> int:
 
 
 def _measured(args: argparse.Namespace) -> dict[str, Any]:
-    if args.kind == "evidence":
-        from unskew.bench import evidence
-
-        return evidence.measure(skews=args.skews, runs=args.runs, first_seed=args.first_seed, tell=_tell)
-    if args.kind == "lds":
-        from unskew.bench import lds
-
-        return lds.measure(
-            name=args.set, n_subsets=args.subsets, n_checkpoints=args.checkpoints, folder=args.folder, tell=_tell
-        )
-    if args.kind == "hard":
-        from unskew.bench import hard
-
-        return hard.measure(runs=args.runs, first_seed=args.first_seed, tell=_tell)
-    if args.kind == "rules":
-        from unskew.bench import rules
-
-        return rules.measure(
-            name=args.set,
-            skews=args.skews,
-            runs=args.runs,
-            first_seed=args.first_seed,
-            only_default=args.only_default,
-            tell=_tell,
-        )
-    if args.kind == "scale":
-        return _scale(args)
-    from unskew.bench.attribution import measure
-
-    return measure(n=args.examples, repeats=args.repeats, traker=args.traker, tell=_tell)
-
-
-def _scale(args: argparse.Namespace) -> dict[str, Any]:
-    from unskew.bench.scale import measure_scale
-
-    return measure_scale(
-        n_train=args.train,
-        n_targets=args.targets,
-        n_classes=args.classes,
-        dim=args.dim,
-        fraction=args.fraction,
-        folder=args.folder,
-        tell=_tell,
-    )
+    """Every kind is a module of that name, and its options are what its `measure` takes."""
+    options = dict(vars(args))
+    measured: dict[str, Any] = import_module(f"unskew.bench.{options.pop('kind')}").measure(**options, tell=_tell)
+    return measured
 
 
 def _tell(text: str) -> None:
@@ -79,12 +40,13 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m unskew.bench", description=__doc__)
     kinds = parser.add_subparsers(dest="kind", required=True)
     attribution = kinds.add_parser("attribution")
-    attribution.add_argument("--examples", type=int, default=2048)
+    attribution.add_argument("--examples", dest="n", type=int, default=2048)
     attribution.add_argument("--repeats", type=int, default=3)
     attribution.add_argument("--traker", choices=("full", "short", "none"), default="short")
     scale = kinds.add_parser("scale")
-    for name, default in (("train", 1_280_000), ("targets", 50_000), ("classes", 1000), ("dim", 4096)):
-        scale.add_argument(f"--{name}", type=int, default=default)
+    for name, default in (("train", 1_280_000), ("targets", 50_000), ("classes", 1000)):
+        scale.add_argument(f"--{name}", dest=f"n_{name}", type=int, default=default)
+    scale.add_argument("--dim", type=int, default=4096)
     scale.add_argument("--fraction", type=float, default=1.0)
     scale.add_argument("--folder", type=Path)
     evidence = kinds.add_parser("evidence")
@@ -92,15 +54,15 @@ def _arguments() -> argparse.Namespace:
     evidence.add_argument("--skews", type=float, nargs="+", default=[0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98])
     evidence.add_argument("--first-seed", type=int, default=1000)
     lds = kinds.add_parser("lds")
-    lds.add_argument("--set", required=True)
-    lds.add_argument("--subsets", type=int, default=40)
-    lds.add_argument("--checkpoints", type=int, default=5)
+    lds.add_argument("--set", dest="name", required=True)
+    lds.add_argument("--subsets", dest="n_subsets", type=int, default=40)
+    lds.add_argument("--checkpoints", dest="n_checkpoints", type=int, default=5)
     lds.add_argument("--folder", type=Path)
     hard = kinds.add_parser("hard")
     hard.add_argument("--runs", type=int, default=12)
     hard.add_argument("--first-seed", type=int, default=3000)
     rules = kinds.add_parser("rules")
-    rules.add_argument("--set", required=True, choices=("tiny", *SETS))
+    rules.add_argument("--set", dest="name", required=True, choices=("tiny", *SETS))
     rules.add_argument("--skews", type=float, nargs="+", default=[0.9, 0.95])
     rules.add_argument("--runs", type=int, default=5)
     rules.add_argument("--first-seed", type=int, required=True)

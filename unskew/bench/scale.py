@@ -55,7 +55,7 @@ class Synthetic:
         return found
 
 
-def measure_scale(
+def measure(
     *,
     n_train: int,
     n_targets: int,
