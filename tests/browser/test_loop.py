@@ -15,7 +15,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from browser_screen import Screen, Server, wait_for
+from browser_screen import Screen, Server, serving, wait_for
 
 from unskew.schemas.api import Job
 from unskew.schemas.enums import JobKind, JobStatus, LabelOrder, Method, Split
@@ -25,6 +25,13 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 NAME = "small"
 EPOCHS = 4
 CHECKPOINTS = 2
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server of its own: the first screen is seen while it is empty, in whatever order the tests run."""
+    with serving(tmp_path_factory.mktemp("loop-data")) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
