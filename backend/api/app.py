@@ -68,7 +68,7 @@ def create_app(
     """
     mounted = None
     if ui:
-        from backend.api.ui import dashboard, first_page
+        from backend.api.ui import Told, dashboard, first_page
 
         mounted = dashboard()
     app = FastAPIOffline(
@@ -97,7 +97,7 @@ def create_app(
     app.add_api_route("/api/{rest:path}", _no_such_route, methods=_METHODS, include_in_schema=False)
     if mounted is not None:
         app.add_api_route("/projects", first_page, include_in_schema=False)
-        app.mount("/", mounted)
+        app.mount("/", Told(mounted))
     app.openapi = _with_problem(app.openapi)  # type: ignore[method-assign]
     return app
 

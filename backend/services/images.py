@@ -38,7 +38,8 @@ PICTURES = {  # what browsers draw and nothing runs in; SVG is not among them
     "PPM": "image/x-portable-anymap",
 }
 MOMENT_SECONDS = 0.1  # for making thumbnails while a page waits for all of its own
-QUALITY = 85  # of WebP; small images are stored without loss
+# Of WebP. Small images are stored without loss, with the least effort: five times as fast for half as many bytes again.
+LOSSY, LOSSLESS = {"quality": 85}, {"lossless": True, "quality": 50, "method": 0}
 
 
 def thumbnail(store: Store, slug: str, example_id: int, size: int) -> tuple[bytes, str]:
@@ -167,7 +168,7 @@ def _make(content: bytes, file: Path, size: int) -> None:
     partial = file.with_name(f".{file.name}.{uuid.uuid4().hex[:8]}")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        image.save(partial, "WEBP", quality=QUALITY, lossless=bool(image.info.get("pixels")))
+        image.save(partial, "WEBP", **(LOSSLESS if image.info.get("pixels") else LOSSY))
         os.replace(partial, file)
     except OSError as error:
         partial.unlink(missing_ok=True)

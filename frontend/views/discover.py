@@ -200,23 +200,14 @@ def _differences(detail: DirectionDetail, kind: DataKind) -> None:
         {
             "the + end": [row.words for row in rows],
             "the − end": [row.words_less for row in rows],
-            "AUROC": [row.auroc.value for row in rows],
-            "95 % interval": [f"{row.auroc.low:.2f} to {row.auroc.high:.2f}" for row in rows],
-            "n": [row.auroc.n for row in rows],
+            "AUROC": [f"{row.auroc.value:.2f} ({row.auroc.low:.2f} to {row.auroc.high:.2f})" for row in rows],
+            "n": [fmt.count(row.auroc.n) for row in rows],
         }
     )
-    st.dataframe(
-        table,
-        hide_index=True,
-        height="content",
-        column_config={
-            "AUROC": st.column_config.ProgressColumn(min_value=0, max_value=1, format="%.2f", width="small"),
-            "n": st.column_config.NumberColumn(help="Examples on the smaller side of the comparison.", width="small"),
-        },
-    )
+    st.table(table, border="horizontal", hide_index=True, alt="What tells the ends apart, by AUROC")
     st.caption(
-        "AUROC: how often an example with more of it lies further towards the + end; 0.5 is no difference. Attributes "
-        "are read for this table only."
+        "AUROC, with its 95 % interval: how often an example with more of it lies further towards the + end; 0.5 is no "
+        "difference. n: examples on the smaller side. Attributes are read for this table only."
     )
 
 

@@ -139,8 +139,11 @@ serve(Store.open({str(tmp_path / "data")!r}), "127.0.0.1", {port})
         with Client(f"http://127.0.0.1:{port}") as client:
             _until_up(client, server)
             assert client.projects() == []
-            page = httpx.get(f"http://127.0.0.1:{port}/discover", trust_env=False)
+            as_browsers_do = {"Accept": "text/html,*/*;q=0.8", "Accept-Encoding": "gzip, br"}
+            page = httpx.get(f"http://127.0.0.1:{port}/discover", headers=as_browsers_do, trust_env=False)
             assert page.status_code == 200 and "text/html" in page.headers["content-type"]
+            assert 'BACKEND_BASE_URL: location.origin + "/"' in page.text and page.text.endswith("</html>\n")
+            assert page.headers["cache-control"] == "no-cache" and "etag" not in page.headers
             assert httpx.get(f"http://127.0.0.1:{port}/_stcore/health", trust_env=False).status_code == 200
             problem(httpx.get(f"http://127.0.0.1:{port}/api/v1/nothing", trust_env=False), 404)
             with pytest.raises(ConflictError, match="another Unskew"):

@@ -111,6 +111,8 @@ def log_in(page: Any) -> None:
 def test_everything_a_browser_asks_for_lies_below_the_path(page: Any, below: Server, ready: str) -> None:
     """Login, pages and links between them, websocket, pictures, a label, the API's documentation, logging out."""
     screen = Screen(page, below.url)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
     page.goto(f"{below.url}/discover?project={ready}")
     assert page.url.startswith(f"{below.url}/login?next=")
     log_in(page)
@@ -135,6 +137,7 @@ def test_everything_a_browser_asks_for_lies_below_the_path(page: Any, below: Ser
     page.get_by_role("button", name="Log out").click()
     page.wait_for_url("**/unskew/login")
     assert (screen.errors, screen.foreign) == ([], [])
+    assert {url for url in asked if "/_stcore/health" in url} == {f"{below.url}/_stcore/health"}  # no page guesses
 
 
 def test_a_shared_report_and_the_api_answer_below_the_path(below: Server, ready: str) -> None:

@@ -95,6 +95,7 @@ def direction_name(direction: Direction) -> str:
 
 
 _SYMBOLS = ("circle", "x", "square", "diamond", "triangle-up", "cross", "star", "triangle-down", "hexagon")
+_FEW = 2_000  # points that are drawn faster without WebGL than a WebGL context is made
 
 
 def scatter(points: Scatter, *, names: tuple[str, str]) -> Chart:
@@ -102,6 +103,7 @@ def scatter(points: Scatter, *, names: tuple[str, str]) -> Chart:
     fig = figure(x=names[0], y=names[1], height=430)
     rows: list[tuple[int, float, float, str]] = []
     counts: list[str] = []
+    trace = go.Scatter if len(points.x) <= _FEW else go.Scattergl
     for number, series in enumerate(points.series):
         inside = [i for i, of in enumerate(points.of) if of == number]
         if not inside:
@@ -110,7 +112,7 @@ def scatter(points: Scatter, *, names: tuple[str, str]) -> Chart:
         rows += [(points.example_id[i], points.x[i], points.y[i], series) for i in inside]
         colour = {"right": RIGHT, "wrong": WRONG}.get(series, group_colour(number))
         fig.add_trace(
-            go.Scattergl(
+            trace(
                 x=[points.x[i] for i in inside],
                 y=[points.y[i] for i in inside],
                 customdata=[[points.example_id[i]] for i in inside],
