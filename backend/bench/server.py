@@ -56,11 +56,19 @@ def serving(data: Path, database: str | None = None) -> Iterator[Running]:
 
 
 @contextmanager
-def working(data: Path, database: str | None = None) -> Iterator[None]:
-    """A worker on this folder and database, for as long as the block runs."""
+def working(
+    data: Path, database: str | None = None, *, slot: str | None = None, threads: int | None = None
+) -> Iterator[None]:
+    """A worker on this folder and database, for as long as the block runs.
+
+    Args:
+        slot: its name, where there are several. threads: it computes with; None: as many as there are cores.
+    """
     command = [sys.executable, "-m", "workers", "--data", str(data), "--die-with-parent", str(os.getpid())]
+    command += ["--slot", slot] if slot else []
+    environment = _environment(database) | ({"OMP_NUM_THREADS": str(threads)} if threads else {})
     with (data / "worker.log").open("ab") as log:
-        process = subprocess.Popen(command, env=_environment(database), stdout=log, stderr=log)
+        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
     try:
         yield
     finally:

@@ -119,6 +119,7 @@ class _Measured:
         """Pages and keys of the labelling grid, as fast as the pictures come; then every label must be in the store."""
         group_set = self._group_set()
         address = f"label?project={self.slug}&group_set={group_set}"
+        cold = opened.opened(address, "tiles")
         first = [opened.opened(address, "tiles") for _ in range(self.repeats)]
         turns: list[float] = []
         while len(turns) < self.repeats:
@@ -138,6 +139,7 @@ class _Measured:
         events = len(self.client.label_history(group_set, limit=2 * LABELS))
         self.client.delete_group_set(group_set, force=True)
         return [
+            self._times("first grid, Label, a browser's very first visit", [cold], None),
             self._times("first grid, Label", first, FIRST_GRID_MS),
             self._times("page turn, Label", turns, PAGE_TURN_MS),
             self._times("key to next image", keys, KEY_MS),

@@ -18,7 +18,7 @@ from unskew.errors import NotFoundError, UnskewError
 
 def register(app: typer.Typer) -> None:
     commands = typer.Typer(no_args_is_help=True, help="Measure speed and memory on this machine.")
-    for command in (attribution, scale, lds, api, ui, load):
+    for command in (attribution, scale, lds, api, ui, load, workers):
         commands.command()(command)
     app.add_typer(commands, name="bench")
 
@@ -191,6 +191,30 @@ def load(
     said = "met" if found["met"] else "missed"
     title = f"{found['database']}: {sum(found['errors'].values())} errors, {found['labels_lost']} labels lost; {said}"
     emit(found, as_json, table(title, ["request", "n", "median ms", "p95 ms", "max ms"], lines))
+
+
+def workers(
+    counts: Annotated[str, typer.Option(help="How many worker processes, with commas.")] = "1,2,4",
+    seeds: Annotated[int, typer.Option(min=1, help="Trainings of each method.")] = 4,
+    database: Annotated[str | None, typer.Option(help="URL of an empty Postgres database. [default: SQLite]")] = None,
+    project: ProjectOption = None,
+    scratch: ScratchOption = None,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Run one battery with several workers on copies of a project: seconds, and whether the results are the same."""
+    from backend.bench.workers import bench_workers
+
+    def tell(line: str) -> None:
+        typer.echo(line, err=True)
+
+    with opened(data) as store:
+        numbers = [int(n) for n in counts.split(",") if n]
+        slug = _slug(store, project)
+        found = bench_workers(store, slug, numbers, seeds=seeds, url=database, scratch=scratch, tell=tell)
+    lines = [[str(value) for value in row.values()] for row in found["rows"]]
+    title = f"{found['database']}, {found['cores']} cores"
+    emit(found, as_json, table(title, ["workers", "seconds", "runs", "same results", "speedup"], lines))
 
 
 def _slug(store: Store, given: str | None) -> str:

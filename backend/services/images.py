@@ -37,7 +37,7 @@ PICTURES = {  # what browsers draw and nothing runs in; SVG is not among them
     "TIFF": "image/tiff",
     "PPM": "image/x-portable-anymap",
 }
-MOMENT_SECONDS = 0.1  # for making thumbnails while a page waits for all of its own
+MOMENT_SECONDS = 0.2  # for making thumbnails while a page waits for all of its own
 # Of WebP. Small images are stored without loss, with the least effort: five times as fast for half as many bytes again.
 LOSSY, LOSSLESS = {"quality": 85}, {"lossless": True, "quality": 50, "method": 0}
 

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from alembic import command
@@ -22,8 +23,9 @@ from alembic.config import Config
 from platformdirs import user_data_path
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError, DisconnectionError, OperationalError
 from sqlalchemy.orm import Session
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from backend.store.locks import file_lock
 from unskew.errors import StorageError
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 
 BUSY_SECONDS = 30  # that a person waits for a busy database
 PATIENT_SECONDS = 3600  # that a job does: it has nothing better to do, and hours to lose
+PING_AFTER_SECONDS = 5.0  # without use, a connection to Postgres is tried before it is used again
 _NO_ROOM = (
     sqlite3.SQLITE_FULL,
     sqlite3.SQLITE_IOERR_WRITE,
@@ -199,16 +202,33 @@ def _make_folders(folder: Path) -> None:
 
 def _engine(url: str, busy_seconds: int) -> Engine:
     if not url.startswith("sqlite"):
-        return create_engine(url, pool_size=5, max_overflow=20, pool_pre_ping=True)
+        engine = create_engine(url, pool_size=5, max_overflow=20)
+        event.listen(engine, "checkin", _note_use)
+        event.listen(engine, "checkout", _ping_if_idle)
+        return engine
     engine = create_engine(url, connect_args={"timeout": busy_seconds, "check_same_thread": False})
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
 
 
+def _note_use(connection: Any, record: ConnectionPoolEntry) -> None:
+    record.info["used"] = monotonic()
+
+
+def _ping_if_idle(connection: Any, record: ConnectionPoolEntry, _: object) -> None:
+    """What `pool_pre_ping` does, without a round trip for a connection that was used a moment ago."""
+    if monotonic() - record.info.get("used", monotonic()) > PING_AFTER_SECONDS:
+        try:
+            connection.execute("SELECT 1")
+            connection.rollback()
+        except Exception as error:
+            raise DisconnectionError from error  # the pool opens another
+
+
 def _prepare_sqlite(connection: Any, _: object) -> None:
     connection.isolation_level = None  # we say BEGIN ourselves
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):  # NORMAL: a power cut takes commits back
         connection.execute(f"PRAGMA {pragma}")
 
 

@@ -131,12 +131,15 @@ def _direction_label(direction: Direction) -> str:
 
 # ---------------------------------------------------------------- evidence and strips
 def _evidence_line(direction: Direction) -> None:
-    words, colour, icon = VERDICTS[direction.evidence.verdict]
+    evidence = direction.evidence
+    words, colour, icon = VERDICTS[evidence.verdict]
+    if not evidence.accuracy_negative.n + evidence.accuracy_positive.n:
+        words = "No verdict"
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="evidence"):
         st.badge(words, color=colour, icon=icon)  # type: ignore[arg-type]
         if direction.state == DirectionState.DISCARDED:
             st.badge("discarded", color="gray")
-        st.markdown(direction.evidence.sentence, width="stretch")
+        st.markdown(evidence.sentence, width="stretch")
     if direction.note:
         st.caption(f"Note: {direction.note}")
 
@@ -160,10 +163,12 @@ def _strips(project: ProjectDetail, direction: Direction) -> None:
     for column, end in zip(columns, ends, strict=True):
         sign = "−" if end < 0 else "+"
         accuracy = accuracies[end]
-        side = f"models right on {fmt.percent(accuracy.value, 0)} of this side"
-        detail_text = f"({fmt.bounds(accuracy)}, n = {fmt.count(accuracy.n)})"
+        side = "models right: not known"
+        if accuracy.n:
+            side = f"models right on {fmt.percent(accuracy.value, 0)} of this side"
+            side += f" ({fmt.bounds(accuracy)}, n = {fmt.count(accuracy.n)})"
         with column:
-            st.html(f'<p class="us-head us-end"><b>{sign} end</b><span>{side} {detail_text}</span></p>')
+            st.html(f'<p class="us-head us-end"><b>{sign} end</b><span>{side}</span></p>')
             here, learned = strips.get(("validation", end)), strips.get(("training", end))
             _one_strip(project, here, "Validation, by projection", f"{sign} end, validation", pictures)
             _one_strip(project, learned, "Training, by loading", f"{sign} end, training", pictures)

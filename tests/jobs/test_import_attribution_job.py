@@ -11,7 +11,7 @@ from jobs_house import DIGITS, House
 from backend.services import directions, examples, projects
 from backend.store import attributions
 from unskew.errors import SettingsError
-from unskew.schemas.enums import Engine, JobKind, JobStatus, Split
+from unskew.schemas.enums import Engine, JobKind, JobStatus, Split, Verdict
 from unskew.schemas.params import AttributeParams, DiscoverParams, ImportAttributionParams
 
 
@@ -50,6 +50,18 @@ def test_a_matrix_is_attributed_and_discovered(digits: House, tmp_path: Path) ->
         artifact = attributions.list_attributions(session, DIGITS)[0].artifact
     assert said is not None and (said[0] == prediction).all()
     assert digits.store.artifacts.exists(attributions.ATTRIBUTION, artifact)
+
+
+def test_without_predictions_there_is_no_verdict(digits: House, tmp_path: Path) -> None:
+    digits.start()
+    np.save(tmp_path / "matrix.npy", planted(digits)[0])
+    wanted = ImportAttributionParams(matrix=str(tmp_path / "matrix.npy"))
+    digits.done(digits.ask(JobKind.IMPORT_ATTRIBUTION, wanted, DIGITS))
+    digits.done(digits.ask(JobKind.DISCOVER, DiscoverParams(n_directions=1), DIGITS))
+    for direction in directions.list_directions(digits.store, "digits"):
+        assert direction.evidence.verdict is Verdict.NONE and "no verdict" in direction.evidence.sentence
+        assert (direction.evidence.accuracy_negative.n, direction.evidence.accuracy_positive.n) == (0, 0)
+        assert direction.share > 0.5, "the direction itself is found"
 
 
 @pytest.mark.parametrize(

@@ -92,7 +92,7 @@ def load_project_source(params: ImportParams, *, on_step: OnStep = None, should_
     """Check every row and every image of a source, and return its examples.
 
     Raises:
-        DataError: there are problems; `rows` holds the first 200.
+        DataError: there are problems; `rows` holds 200 of them, every kind among them.
         Stopped: should_stop() said so.
     """
     check = check_source(params, decode=True, on_step=on_step, should_stop=should_stop)

@@ -65,7 +65,7 @@ class SourceCheck:
     """Result of checking a source: examples when it is usable, else what stands in the way.
 
     Attributes:
-        problems: the first 200; n_problems counts all.
+        problems: 200 of them, every kind among them; n_problems counts all.
         warnings: what does not stop an import but should be known, one sentence each.
         layout: the one that was recognised or asked for; None where there is none.
     """

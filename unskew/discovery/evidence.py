@@ -25,7 +25,7 @@ _LEVEL = 0.05
 
 def evidence(
     projection: NDArray[np.floating],
-    right: NDArray[np.bool_],
+    right: NDArray[np.bool_] | None,
     loss: NDArray[np.floating],
     *,
     alike: Interval | None = None,
@@ -49,7 +49,8 @@ def evidence(
 
     Args:
         projection: (n_c,) of one class's targets on one direction; above 0 is the positive side.
-        right: bool (n_c,), the model is right (for several checkpoints: most of them are).
+        right: bool (n_c,), the model is right (for several checkpoints: most of them are). None: nobody knows, because
+            the scores came without predictions; then there is no verdict, and every n of an accuracy is 0.
         loss: (n_c,) cross-entropy [nats].
         alike: from `likeness`; None (too few errors to say) is never more than possible.
         several_rivals: the class competes with several others, `ClassDirections.several_rivals`.
@@ -58,16 +59,19 @@ def evidence(
         DataError: lengths differ, or there is no target.
         SettingsError: n_looked_at < 1.
     """
-    if not len(projection) == len(right) == len(loss) or not len(loss):
+    n_right = len(projection) if right is None else len(right)
+    if not len(projection) == n_right == len(loss) or not len(loss):
         raise DataError(
-            f"Lengths differ or are 0: projection {len(projection)}, right {len(right)}, loss {len(loss)}.",
+            f"Lengths differ or are 0: projection {len(projection)}, right {n_right}, loss {len(loss)}.",
             fix="Give one of each a target.",
         )
     if n_looked_at < 1:
         raise SettingsError(f"n_looked_at is {n_looked_at}.", fix="Count the directions of all classes.")
     positive = np.asarray(projection) > 0
-    right = np.asarray(right, dtype=bool)
     n = (int((~positive).sum()), int(positive.sum()))
+    if right is None:
+        return _unknown(loss, positive, min(n) / sum(n))
+    right = np.asarray(right, dtype=bool)
     k = (int(right[~positive].sum()), int(right[positive].sum()))
     gap = _absolute(newcombe(k[0], n[0], k[1], n[1]))
     corrected = _absolute(newcombe(k[0], n[0], k[1], n[1], z=float(ndtri(1 - _LEVEL / n_looked_at / 2))))
@@ -83,6 +87,21 @@ def evidence(
         loss_positive=_mean(loss, positive),
         minority_share=min(n) / sum(n),
         alike=alike,
+    )
+
+
+def _unknown(loss: NDArray[np.floating], positive: NDArray[np.bool_], minority_share: float) -> Evidence:
+    nothing = wilson(0, 0)
+    return Evidence(
+        verdict=Verdict.NONE,
+        sentence="It is not known which examples the model gets right, because its predictions did not come with the "
+        "scores: there is no verdict. Look at both ends.",
+        accuracy_negative=nothing,
+        accuracy_positive=nothing,
+        accuracy_gap=nothing,
+        loss_negative=_mean(loss, ~positive),
+        loss_positive=_mean(loss, positive),
+        minority_share=minority_share,
     )
 
 

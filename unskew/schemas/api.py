@@ -125,7 +125,7 @@ class ImportCheck(Body):
     class_names: list[str]
     attributes: list[str]
     counts: list[ClassCount]
-    problems: list[RowProblem]  # the first 200
+    problems: list[RowProblem]  # 200 of them, every kind among them
     n_problems: int
     warnings: list[str]
 

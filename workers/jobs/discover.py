@@ -133,7 +133,8 @@ def _store(
 ) -> None:
     params, n_classes = context.params, len(context.project().class_names)
     label = np.full(len(found.positions), found.label)
-    right = majority_right(attribution.target_prediction[:, found.positions], label)
+    said = attribution.target_prediction[:, found.positions]
+    right = majority_right(said, label) if len(said) else None  # an imported matrix may come without
     n_looked_at = len(found.projections) * n_classes
     may_tell = _what_may_tell(context, found.positions)
     with context.store.session() as session:

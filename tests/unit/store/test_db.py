@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import inspect, select, text
+from sqlalchemy import create_engine, inspect, select, text
 
-from backend.store import jobs, tables
+from backend.store import db, jobs, tables
 from backend.store.db import Store
 from unskew.errors import StorageError
 from unskew.schemas.enums import JobKind
@@ -142,3 +142,23 @@ def test_postgres_is_migrated_and_takes_jobs(tmp_path: Path, postgres_url: str) 
             assert jobs.live_slots(session) == {"a"}
     finally:
         store.close()
+
+
+@pytest.mark.postgres
+def test_connections_that_the_server_closed_meanwhile_are_replaced(
+    tmp_path: Path, postgres_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store.open(tmp_path, url=postgres_database)
+    with store.read() as one, store.read() as another:
+        pids = {session.scalar(text("SELECT pg_backend_pid()")) for session in (one, another)}
+    assert len(pids) == 2, "both wait in the pool now"
+    killer = create_engine(postgres_database)
+    with killer.connect() as connection:
+        ours = "pid <> pg_backend_pid() AND datname = current_database()"
+        others = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {ours}"
+        assert len(connection.execute(text(others)).all()) >= 2
+    killer.dispose()
+    monkeypatch.setattr(db, "PING_AFTER_SECONDS", 0.0)
+    with store.read() as one, store.session() as another:
+        assert not {session.scalar(text("SELECT pg_backend_pid()")) for session in (one, another)} & pids
+    store.close()
