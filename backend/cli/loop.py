@@ -278,10 +278,23 @@ def discover(
         )
         found = direction_service.list_directions(store, project)
         rows = [
-            [d.label_name, d.title, f"{d.share:.1%}", d.evidence.verdict.value, in_words(d), d.evidence.sentence]
+            [
+                d.label_name,
+                d.title,
+                f"{d.share:.1%}",
+                d.evidence.verdict.value,
+                _right(d.evidence.accuracy_negative),
+                _right(d.evidence.accuracy_positive),
+                in_words(d),
+            ]
             for d in found
         ]
-        emit(found, as_json, table("Directions", ["class", "direction", "share", "verdict", "+ end", "evidence"], rows))
+        columns = ["class", "direction", "share", "verdict", "right, − end", "right, + end", "+ end"]
+        emit(found, as_json, table("Directions", columns, rows))
+
+
+def _right(accuracy: api.Interval) -> str:
+    return f"{accuracy.value:.0%} of {accuracy.n}" if accuracy.n else "not known"
 
 
 def in_words(direction: api.Direction) -> str:
