@@ -149,6 +149,25 @@ def test_a_battery_on_four_machines_of_which_one_dies_ends_by_itself_with_the_sa
     assert not [line for line in doctor.check(machines.store, repair=True)["problems"] if "no row refers" not in line]
 
 
+@pytest.mark.slow
+@pytest.mark.postgres
+def test_a_battery_on_four_machines_is_cancelled_and_resumed(machines: Machines, alone: dict[str, str]) -> None:
+    machines.prepare()
+    job_id = machines.ask(JobKind.BATTERY, BATTERY, DIGITS)
+    machines.until(lambda: machines.job(job_id).done >= 3 and len(machines.at_work()) > 2, 240)
+    jobs.cancel(machines.store, job_id)
+    assert machines.until_ended(job_id).status == JobStatus.CANCELLED
+    so_far = machines.job(job_id).done
+    jobs.resume(machines.store, job_id)
+    machines.until(lambda: machines.job(job_id).done >= so_far and len(machines.at_work()) > 2, 240)
+    jobs.cancel(machines.store, job_id)
+    jobs.resume(machines.store, job_id)  # before every machine has noticed
+    row = machines.done(job_id, 400)
+    assert machines.results() == alone
+    ended = finished(machines.log(job_id))
+    assert len(ended) == len(set(ended)) == row.total == row.done, "every step ended once"
+
+
 # ---------------------------------------------------------------- one training on several devices
 @pytest.mark.slow
 def test_two_processes_of_one_worker_train_together(digits: House) -> None:
