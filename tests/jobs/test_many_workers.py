@@ -157,9 +157,8 @@ def test_a_battery_on_four_machines_is_cancelled_and_resumed(machines: Machines,
     machines.until(lambda: machines.job(job_id).done >= 3 and len(machines.at_work()) > 2, 240)
     jobs.cancel(machines.store, job_id)
     assert machines.until_ended(job_id).status == JobStatus.CANCELLED
-    so_far = machines.job(job_id).done
     jobs.resume(machines.store, job_id)
-    machines.until(lambda: machines.job(job_id).done >= so_far and len(machines.at_work()) > 2, 240)
+    machines.until(machines.at_work, 240)
     jobs.cancel(machines.store, job_id)
     jobs.resume(machines.store, job_id)  # before every machine has noticed
     row = machines.done(job_id, 400)
