@@ -14,14 +14,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, inspect, text
 
 from backend.bench.server import working
 from backend.services import backup
 from backend.services import jobs as job_service
-from backend.store import projects, runs
+from backend.store import projects, runs, tables
 from backend.store.db import Store
-from unskew.errors import ServerError
+from unskew.errors import ConflictError, ServerError
 from unskew.schemas import api
 from unskew.schemas.enums import JobKind, JobStatus, Method
 from unskew.schemas.params import BatteryParams
@@ -45,7 +45,10 @@ def bench_workers(
     Args:
         seeds: of each method; a training of each is what workers share out.
         url: of an empty Postgres database, which is empty again at the end; None: SQLite.
+    Raises:
+        ConflictError: the database has tables.
     """
+    _refuse_tables(url)
     wanted = BatteryParams(methods=list(METHODS), seeds=list(range(seeds)), search_seeds=[0])
     rows: list[dict[str, Any]] = []
     first: dict[str, str] = {}
@@ -98,12 +101,28 @@ def _until(condition: Callable[[], bool], seconds: float) -> None:
         time.sleep(POLL_SECONDS)
 
 
-def _emptied(url: str | None) -> None:
-    """It was empty when it was given to us."""
+def _refuse_tables(url: str | None) -> None:
+    """Not even an empty table may be there: nobody must lose one that only looks unused."""
     if url is None:
         return
-    engine = create_engine(url, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.execute(text("DROP SCHEMA public, dbos CASCADE"))
-        connection.execute(text("CREATE SCHEMA public"))
+    engine = create_engine(url)
+    try:
+        found = inspect(engine)
+        names = [f"{schema}.{name}" for schema in found.get_schema_names() for name in found.get_table_names(schema)]
+        theirs = [name for name in names if not name.startswith("information_schema.")]
+    finally:
+        engine.dispose()
+    if theirs:
+        raise ConflictError(f"The database has tables already: {', '.join(theirs[:3])} …", fix="Name a new, empty one.")
+
+
+def _emptied(url: str | None) -> None:
+    """Take away what is ours; it was empty when it was given to us."""
+    if url is None:
+        return
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        tables.Base.metadata.drop_all(connection)
+        connection.execute(text("DROP TABLE IF EXISTS alembic_version"))
+        connection.execute(text("DROP SCHEMA IF EXISTS dbos CASCADE"))
     engine.dispose()

@@ -107,6 +107,7 @@ def _mean(found: dict[str, Any]) -> list[str]:
 ScratchOption = Annotated[
     Path | None, typer.Option(help="Where the tiled projects stay for the next time. [default: nowhere]")
 ]
+DatabaseOption = Annotated[str | None, typer.Option(help="URL of an empty Postgres database. [default: SQLite]")]
 ProjectOption = Annotated[str | None, typer.Option(help="The real project to tile. [default: the newest]")]
 
 
@@ -168,7 +169,7 @@ def load(
     annotators: Annotated[int, typer.Option(min=0, help="People who label.")] = 50,
     browsers: Annotated[int, typer.Option(min=0, help="People who turn pages.")] = 20,
     seconds: Annotated[float, typer.Option(min=1, max=900, help="For how long.")] = 300,
-    database: Annotated[str | None, typer.Option(help="URL of an empty Postgres database. [default: SQLite]")] = None,
+    database: DatabaseOption = None,
     project: ProjectOption = None,
     scratch: ScratchOption = None,
     data: DataOption = None,
@@ -196,7 +197,7 @@ def load(
 def workers(
     counts: Annotated[str, typer.Option(help="How many worker processes, with commas.")] = "1,2,4",
     seeds: Annotated[int, typer.Option(min=1, help="Trainings of each method.")] = 4,
-    database: Annotated[str | None, typer.Option(help="URL of an empty Postgres database. [default: SQLite]")] = None,
+    database: DatabaseOption = None,
     project: ProjectOption = None,
     scratch: ScratchOption = None,
     data: DataOption = None,

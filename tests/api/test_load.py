@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 from api_house import PROJECT, House
+from sqlalchemy import create_engine, inspect, text
 
 from backend.bench.load import bench_load
 from backend.bench.workers import bench_workers
+from unskew.errors import ConflictError
 
 
 @pytest.mark.slow
@@ -33,3 +35,17 @@ def test_on_postgres_too(house: House, tmp_path: Path, postgres_database: str) -
 def test_two_workers_come_to_the_results_of_one(house: House, tmp_path: Path, postgres_database: str) -> None:
     found = bench_workers(house.store, PROJECT, [1, 2], seeds=2, url=postgres_database, scratch=tmp_path)
     assert [(row["workers"], row["runs"], row["same_results"]) for row in found["rows"]] == [(1, 4, True), (2, 4, True)]
+    engine = create_engine(postgres_database)
+    assert inspect(engine).get_table_names() == [] and "dbos" not in inspect(engine).get_schema_names()
+    engine.dispose()
+
+
+@pytest.mark.postgres
+def test_a_database_with_somebodys_table_is_not_touched(shared: House, tmp_path: Path, postgres_database: str) -> None:
+    engine = create_engine(postgres_database)
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE theirs (n integer)"))
+    with pytest.raises(ConflictError, match=r"public\.theirs"):
+        bench_workers(shared.store, PROJECT, [1], url=postgres_database, scratch=tmp_path)
+    assert inspect(engine).get_table_names() == ["theirs"]
+    engine.dispose()
