@@ -177,7 +177,7 @@ class _Measured:
         opened.opened(f"discover?project={self.slug}", "four")
         opened.idle()
         plot = opened.page.locator("[class*=st-key-scatter_]:has(.js-plotly-plot)").first
-        plot.locator(".gl-canvas").first.wait_for(state="attached")
+        plot.locator(".nsewdrag").first.wait_for(state="attached")  # the layer that the mouse drags over, drawn last
         plot.scroll_into_view_if_needed()
         box = plot.bounding_box()
         frames: list[float] = []
