@@ -470,3 +470,8 @@ def audit(project: str | None, limit: int) -> list[body.AuditLine]:
 
 def server() -> body.ServerInfo:
     return client().server()
+
+
+@lasting
+def plugins() -> body.Plugins:
+    return client().plugins()

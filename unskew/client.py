@@ -109,6 +109,10 @@ class Client:
         """Workers that are alive."""
         return self._many(api.WorkerInfo, "/workers")
 
+    def plugins(self) -> api.Plugins:
+        """Import paths of one's own code that may be named over the network."""
+        return self._one(api.Plugins, "GET", "/plugins")
+
     def server(self) -> api.ServerInfo:
         """Versions, settings, limits and disk use; for admins."""
         return self._one(api.ServerInfo, "GET", "/server")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 
@@ -22,8 +23,20 @@ from backend.store.db import Store
 from unskew.data import SETS
 from unskew.errors import ConflictError, SettingsError
 from unskew.schemas import api, params
-from unskew.schemas.enums import DataKind, Engine, JobKind, Layout, Method, Orientation, PruneRule, Split, WeightRule
+from unskew.schemas.enums import (
+    DataKind,
+    Engine,
+    JobKind,
+    Layout,
+    Method,
+    Orientation,
+    PruneRule,
+    ReportBlockKind,
+    Split,
+    WeightRule,
+)
 
+T = TypeVar("T", bound=StrEnum)
 DEFAULT_WEIGHT_RULE: WeightRule = params.ScoreParams.model_fields["weight_rule"].default
 
 
@@ -74,7 +87,10 @@ def import_(
         params.ValidationSkew, typer.Option(help="Of a set that ships: balanced, or as skewed as training.")
     ] = "balanced",
     demo_seed: Annotated[int, typer.Option(min=0, help="Of a set that ships: another one of the same kind.")] = 0,
-    layout: Annotated[Layout | None, typer.Option(help="How the source is laid out. [default: recognised]")] = None,
+    layout: Annotated[
+        str | None,
+        typer.Option(help="How the source is laid out, or package.module:function, a reader. [default: recognised]"),
+    ] = None,
     check: Annotated[bool, typer.Option("--check", help="Read everything, register nothing.")] = False,
     data: DataOption = None,
     as_json: JsonOption = False,
@@ -93,7 +109,7 @@ def import_(
         skew=skew,
         validation=validation,
         demo_seed=demo_seed,
-        layout=layout,
+        layout=None if layout is None else _name_or_path(Layout, layout, "layout"),
         kind=kind,
         text_column=text_column,
         n_tokens=tokens,
@@ -121,6 +137,22 @@ def import_(
         emit(made, as_json, f"Layout {made.source['layout']}. Project [bold]{made.slug}[/]: {sizes}.")
 
 
+def _name_or_path(known: type[T], given: str, what: str) -> T | str:
+    """One of our names, or as it is where it is an import path.
+
+    Raises:
+        SettingsError: it is neither.
+    """
+    if ":" in given:
+        return given
+    try:
+        return known(given)
+    except ValueError:
+        raise SettingsError(
+            f"There is no {what} {given!r}.", fix=f"One of {', '.join(known)}, or package.module:function, your own."
+        ) from None
+
+
 def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
@@ -138,12 +170,19 @@ def train(
     batch_size: int = params.TrainParams().batch_size,
     learning_rate: float = params.TrainParams().learning_rate,
     weight_decay: float = params.TrainParams().weight_decay,
+    trainer: Annotated[
+        str | None, typer.Option(help="Training loop of your own, package.module:function. [default: ours]")
+    ] = None,
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Train ERM checkpoints, or import those that you have."""
     recipe = params.TrainParams(
-        epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, weight_decay=weight_decay
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        weight_decay=weight_decay,
+        trainer=trainer,
     )
     spec = params.ModelSpec(factory=model)
     with opened(data) as store:
@@ -173,8 +212,9 @@ def train(
 def attribute(
     project: ProjectArgument,
     engine: Annotated[
-        str, typer.Option(help="factored, exact (small models only), traker, or import.")
-    ] = params.AttributeParams().engine.value,
+        str,
+        typer.Option(help="factored, exact (small models only), traker, import, or package.module:function."),
+    ] = str(params.AttributeParams().engine),
     projection: Annotated[
         int, typer.Option(help="Random directions on each side of a layer.")
     ] = params.AttributeParams().projection_in,
@@ -206,7 +246,12 @@ def attribute(
     if engine == "import" or matrix is not None:
         engine = Engine.IMPORT.value
     wanted = params.AttributeParams.model_validate(
-        {"engine": engine, "projection_in": projection, "projection_out": projection, "damping": damping}
+        {
+            "engine": _name_or_path(Engine, engine, "engine"),
+            "projection_in": projection,
+            "projection_out": projection,
+            "damping": damping,
+        }
         | {"projection_dim": projection_dim, "q_power": q_power, "error_damping": error_damping}
     )
     with opened(data) as store:
@@ -454,13 +499,18 @@ def percent(value: api.Interval) -> str:
 def report(
     project: ProjectArgument,
     title: str = "",
+    block: Annotated[
+        list[str] | None,
+        typer.Option(help="A block, or package.module:function, one of your own; repeat it. [default: all of ours]"),
+    ] = None,
     output: Annotated[Path | None, typer.Option(help="Write the HTML file here.")] = None,
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Freeze a report: one HTML file that works offline, and a view-only link."""
     with opened(data) as store:
-        made = report_service.create(store, project, api.ReportCreate(title=title))
+        blocks = [api.ReportBlock(kind=_name_or_path(ReportBlockKind, name, "block")) for name in block or ()]
+        made = report_service.create(store, project, api.ReportCreate(title=title, blocks=blocks))
         if output is not None:
             output.write_text(report_service.html(store, made.id), encoding="utf-8")
         emit(made, as_json, f"Report {made.id}: {made.title}" + (f"\nWritten to {output}" if output else ""))

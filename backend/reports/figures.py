@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from backend.reports.own import own_figures
 from backend.reports.words import best_pruned, result
 from unskew.charts.base import Chart
 from unskew.charts.compare import dumbbell
@@ -28,4 +29,4 @@ def figures(report: FrozenReport) -> dict[str, Chart]:
             made[f"curve-{comparison.split.value}"] = removal_curve(
                 comparison.curve, star=comparison.star, best_k=comparison.best_k, grouping=comparison.grouping
             )
-    return made
+    return made | own_figures(report)

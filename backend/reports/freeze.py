@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from backend.reports import repeat, words
+from backend.reports.own import with_own_blocks
 from backend.reports.tiles import tiles
 from backend.services import compare, directions, flips, groups, projects, prune, reveals
 from backend.store.db import Store
@@ -30,7 +31,7 @@ def freeze(store: Store, slug: str, wanted: api.ReportCreate) -> FrozenReport:
     comparisons = _comparisons(store, project)
     details = [item.direction for item in shown]
     group_sets = {p.score_set.id: groups.get(store, p.score_set.group_set_id) for p in prunings}
-    return FrozenReport(
+    report = FrozenReport(
         title=wanted.title or f"What {project.name} learned for the wrong reason",
         notes=wanted.notes,
         summary=words.summary(project, found, comparisons),
@@ -53,6 +54,7 @@ def freeze(store: Store, slug: str, wanted: api.ReportCreate) -> FrozenReport:
         images=wanted.images,
         test_reveals=reveals.list_reveals(store, slug),
     )
+    return with_own_blocks(report)
 
 
 def _directions(store: Store, slug: str, found: list[api.Direction], images: ReportImages) -> list[FrozenDirection]:

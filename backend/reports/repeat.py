@@ -93,6 +93,8 @@ def _import(project: api.ProjectDetail) -> str:
     for option, columns in (("--features", "feature_columns"), ("--attributes", "attribute_columns")):
         if source.get(columns) and given not in SETS:
             words += [option, ",".join(source[columns])]
+    if ":" in (source.get("layout") or ""):  # a reader of one's own cannot be recognised
+        words += ["--layout", source["layout"]]
     if given in SETS:
         for option in ("demo_seed", "skew", "validation"):
             words += [f"--{option.replace('_', '-')}", str(source[option])]
@@ -112,11 +114,12 @@ def _train(slug: str, erm: Sequence[api.Run]) -> str:
     words += ["--seeds", _seeds(run.seed for run in erm)]
     for option in ("epochs", "batch_size", "learning_rate", "weight_decay"):
         words += [f"--{option.replace('_', '-')}", str(train[option])]
+    words += ["--trainer", train["trainer"]] if "trainer" in train else []
     return shlex.join(words)
 
 
 def _attribute(slug: str, row: api.Attribution) -> str:
-    words = ["unskew", "attribute", slug, "--engine", row.engine.value]
+    words = ["unskew", "attribute", slug, "--engine", str(row.engine)]
     words += ["--projection", str(row.params["projection_in"]), "--damping", str(row.params["damping"])]
     words += ["--q-power", str(row.params.get("q_power", 1.0))]  # older ones were made with 1
     damping = row.params.get("error_damping", row.params["damping"])  # older ones: from the scores themselves

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from backend.store import attributions
 from backend.store import fidelity as fidelity_store
 from backend.store import projects as project_store
 from backend.store.db import Store
 from unskew.schemas import api
-from unskew.schemas.enums import Engine
 from unskew.schemas.params import LdsParams
 
 
@@ -21,7 +21,7 @@ def list_lds(store: Store, slug: str) -> list[api.Lds]:
                 api.Lds(
                     id=row.id,
                     attribution_id=about.id,
-                    engine=Engine(about.params["engine"]),
+                    engine=attributions.engine_of(about),
                     mean=result.mean.value,
                     interval=(result.mean.low, result.mean.high),
                     n_targets=result.mean.n,

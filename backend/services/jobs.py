@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
+from backend.services import plugins
 from backend.store import jobs as job_store
 from backend.store import projects as project_store
 from backend.store import runs as run_store
+from backend.store import tables
 from backend.store.db import Store
 from unskew.errors import NotFoundError, RightsError, SettingsError
 from unskew.schemas import api
 from unskew.schemas.enums import JobKind
-from unskew.schemas.params import (
-    REFERENCE_MODELS,
-    ImportAttributionParams,
-    ImportCheckpointsParams,
-    ImportParams,
-    Params,
-)
-
-OUR_MODELS = frozenset({"", "unskew.models:resnet18", *REFERENCE_MODELS.values()})  # "": as suits the data
+from unskew.schemas.params import ImportAttributionParams, ImportCheckpointsParams, ImportParams, Params
 
 
-def start_import(store: Store, wanted: ImportParams) -> api.Job:
+def start_import(store: Store, wanted: ImportParams, *, at_machine: bool = True) -> api.Job:
+    """Ask for an import; `at_machine` as in `start`."""
+    if not at_machine:
+        plugins.refuse_strange(plugins.of_params(wanted))
     return get(store, job_store.create(store, JobKind.IMPORT, wanted).id)
 
 
@@ -39,17 +35,20 @@ def start(store: Store, slug: str, wanted: api.JobCreate, *, at_machine: bool = 
         project_id = project_store.get(session, slug).id
         params = job_store.validated(wanted.kind, wanted.params)
         if not at_machine:
-            known = {str(run.params["model"]["factory"]) for run in run_store.list_runs(session, project_id)}
-            _check_code(params, known)
+            _check_code(params, _known(run_store.list_runs(session, project_id)))
     return get(store, job_store.create(store, wanted.kind, params, project_id).id)
 
 
-def _check_code(wanted: Params, known: set[str]) -> None:
-    """Refuse files of the server, and model factories that nobody at the machine has allowed.
+def _known(made: Sequence[tables.Run]) -> set[tuple[str, str]]:
+    """Code that the project's runs were made with (`unskew train --model … --trainer …`)."""
+    known = {("model", str(run.params["model"]["factory"])) for run in made}
+    return known | {
+        ("trainer", str(run.params["train"]["trainer"])) for run in made if "trainer" in run.params["train"]
+    }
 
-    Allowed are our own, those that the project's runs were made with (`unskew train --model`), and those in
-    UNSKEW_MODELS, separated by commas.
-    """
+
+def _check_code(wanted: Params, known: set[tuple[str, str]]) -> None:
+    """Refuse files of the server, and code that nobody at the machine has allowed."""
     if isinstance(wanted, ImportAttributionParams):
         raise RightsError(
             "A matrix is a file of the server: it is imported at the machine.",
@@ -60,13 +59,7 @@ def _check_code(wanted: Params, known: set[str]) -> None:
             "Checkpoints are files of the server: they are imported at the machine.",
             fix="unskew train PROJECT --model … --checkpoint FILE",
         )
-    factory = getattr(getattr(wanted, "model", None), "factory", None)
-    allowed = OUR_MODELS | known | {name.strip() for name in os.environ.get("UNSKEW_MODELS", "").split(",")}
-    if factory is not None and factory not in allowed:
-        raise RightsError(
-            f"The model {factory!r} is code that would run on the server, and nobody at the machine has allowed it.",
-            fix=f"Start the server with UNSKEW_MODELS={factory}, or train with it once from the command line.",
-        )
+    plugins.refuse_strange(plugins.of_params(wanted), known)
 
 
 def get(store: Store, job_id: str) -> api.Job:

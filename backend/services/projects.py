@@ -20,7 +20,7 @@ from unskew import evaluation
 from unskew.data import SETS, check_source
 from unskew.errors import ConflictError
 from unskew.schemas import api, params
-from unskew.schemas.enums import Engine, Method, Split
+from unskew.schemas.enums import Method, Split
 
 SPLITS = {split.value: place for place, split in enumerate(Split)}
 
@@ -201,7 +201,7 @@ def attributions_list(store: Store, slug: str) -> list[api.Attribution]:
         return [
             api.Attribution(
                 id=row.id,
-                engine=Engine(row.params["engine"]),
+                engine=attribution_store.engine_of(row),
                 run_ids=row.run_ids,
                 params=row.params,
                 n_train=row.n_train,

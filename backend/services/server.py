@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
 
 from sqlalchemy import make_url
 
 from backend import logs
-from backend.services import accounts, garbage
+from backend.services import accounts, garbage, plugins
 from backend.store import transfer
 from backend.store.accounts import LOGIN_DAYS
 from backend.store.db import BUSY_SECONDS, Store
@@ -37,7 +36,10 @@ def info(store: Store, *, names: str, max_body_bytes: int) -> api.ServerInfo:
             "people log in": "yes" if accounts.must_log_in(store) else "no: this machine only",
             "a login lasts": f"{LOGIN_DAYS} days",
             "log": "json" if logs.is_json() else "text",
-            "models by import path": os.environ.get("UNSKEW_MODELS", "") or "those of the runs that are there",
+        }
+        | {
+            f"{kind}s by import path": ", ".join(plugins.allowed(kind)) or "none over the network"
+            for kind in plugins.KINDS
         },
         limits={
             "a request's body": max_body_bytes,

@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from backend.store import tables
 from unskew.errors import ConflictError, NotFoundError
+from unskew.schemas.enums import Engine
 
 FEATURES = "features"
 ATTRIBUTION = "attribution"
@@ -22,6 +23,12 @@ def list_attributions(session: Session, project_id: int) -> list[tables.Attribut
     """Newest first."""
     query = select(tables.Attribution).where(tables.Attribution.project_id == project_id)
     return list(session.scalars(query.order_by(tables.Attribution.id.desc())))
+
+
+def engine_of(row: tables.Attribution) -> Engine | str:
+    """What made it; an import path: a function of somebody's own."""
+    name = str(row.params["engine"])
+    return name if ":" in name else Engine(name)
 
 
 _NEWEST = (

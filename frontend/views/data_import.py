@@ -66,7 +66,7 @@ def import_form() -> None:
             attributes = columns[1].text_input("Attributes", key="i_attributes", placeholder="none", help=ROWS_ONLY)
         layout = st.selectbox(
             "Layout",
-            [layout.value for layout in Layout],
+            [*(layout.value for layout in Layout), *api.plugins().readers],
             index=None,
             key="i_layout",
             placeholder="Recognised",
@@ -96,7 +96,7 @@ def import_form() -> None:
             attribute_columns=_names(attributes),
             label_column=label_column,
             split_column=split_column,
-            layout=None if layout is None else Layout(layout),
+            layout=layout if layout is None or ":" in layout else Layout(layout),
         )
     except ValidationError as error:
         st.error("; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()))

@@ -90,12 +90,18 @@ def _train_form(project: ProjectDetail) -> None:
         epochs = columns[1].number_input("Epochs", 1, 10_000, defaults.epochs, key="t_epochs")
         batch = columns[2].number_input("Batch size", 1, 65_536, defaults.batch_size, key="t_batch")
         rate = columns[3].number_input("Learning rate", 0.0, 10.0, defaults.learning_rate, format="%.5f", key="t_rate")
+        trainers = api.plugins().trainers
+        trainer = None
+        if trainers:
+            trainer = st.selectbox("Trainer", trainers, index=None, key="t_trainer", placeholder="Unskew's own loop")
         submitted = st.form_submit_button(
             "Train", key="t_go", type="primary", icon=":material/play_arrow:", **needs(Role.EDITOR)
         )
     if (spec := _spec(*model)) is None:
         return
-    train = TrainParams(epochs=int(epochs), batch_size=int(batch), learning_rate=rate or defaults.learning_rate)
+    train = TrainParams(
+        epochs=int(epochs), batch_size=int(batch), learning_rate=rate or defaults.learning_rate, trainer=trainer
+    )
     params = TrainJobParams(model=spec, train=train, seeds=seeds)
     actions.job_code(project.slug, JobKind.TRAIN, params, key="t_code")
     if submitted:
@@ -219,7 +225,7 @@ def _attribute_form(project: ProjectDetail, runs: list[Run]) -> None:
         width_out = columns[2].number_input("Projection out", 1, 512, defaults.projection_out, key="a_out")
         engine = st.segmented_control(
             "Engine",
-            [engine for engine in Engine if engine is not Engine.IMPORT],
+            [*(engine for engine in Engine if engine is not Engine.IMPORT), *api.plugins().engines],
             default=defaults.engine,
             key="a_engine",
             required=True,
@@ -290,7 +296,7 @@ def proxies_table(unmeasured: list[Attribution]) -> pd.DataFrame:
         rows.append(
             {
                 "Attribution": str(one.id),
-                "Engine": one.engine.value,
+                "Engine": str(one.engine),
                 "Halves agree [95 %]": "needs two checkpoints, not a matrix" if halves is None else _interval(halves),
                 "Own class helps [95 %]": _interval(own),
                 "Validation examples": str(own.n),
@@ -307,7 +313,7 @@ def lds_table(found: list[Lds]) -> pd.DataFrame:
     """One row a measurement, a column a class."""
     rows = []
     for one in found:
-        row = {"Attribution": str(one.attribution_id), "Engine": one.engine.value, "Halves": str(one.n_subsets)}
+        row = {"Attribution": str(one.attribution_id), "Engine": str(one.engine), "Halves": str(one.n_subsets)}
         row["Mean [95 %]"] = f"{one.mean:.3f} [{one.interval[0]:.3f}, {one.interval[1]:.3f}]"
         row |= {c.name: f"{c.mean.value:.3f} (n = {c.mean.n})" for c in one.by_class}
         rows.append(row)

@@ -77,11 +77,11 @@ def _form(project: ProjectDetail) -> None:
 def _blocks() -> list[ReportBlock]:
     """Every block can be moved, left out, and given a paragraph of its own."""
     default = [(n, kind) for n, kind in enumerate(k for k in ReportBlockKind if k != ReportBlockKind.TEXT)]
-    order: list[tuple[int, ReportBlockKind]] = st.session_state.setdefault(_BLOCKS, default)
+    order: list[tuple[int, ReportBlockKind | str]] = st.session_state.setdefault(_BLOCKS, default)
     made = []
     for place, (number, kind) in enumerate(order):
         with st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"rep_block_{number}"):
-            name = BLOCK_NAMES[kind]
+            name = BLOCK_NAMES[kind] if isinstance(kind, ReportBlockKind) else kind.partition(":")[2]
             st.button(
                 "↑", key=f"rep_up_{number}", disabled=place == 0, on_click=_move, args=(place, -1), help=f"{name}: up"
             )
@@ -99,7 +99,13 @@ def _blocks() -> list[ReportBlock]:
             )
         if kept:
             made.append(ReportBlock(kind=kind, text=text))
-    st.button("Add a text", key="rep_add", icon=":material/add:", on_click=_add)
+    with st.container(horizontal=True, gap="small"):
+        st.button("Add a text", key="rep_add", icon=":material/add:", on_click=_add, args=(ReportBlockKind.TEXT,))
+        for path in api.plugins().report_blocks:
+            name = path.partition(":")[2]
+            st.button(
+                f"Add {name}", key=f"rep_add_{path}", icon=":material/add:", on_click=_add, args=(path,), help=path
+            )
     return made
 
 
@@ -108,9 +114,9 @@ def _move(place: int, step: int) -> None:
     order[place], order[place + step] = order[place + step], order[place]
 
 
-def _add() -> None:
+def _add(kind: ReportBlockKind | str) -> None:
     order = st.session_state[_BLOCKS]
-    order.append((1 + max(number for number, _ in order), ReportBlockKind.TEXT))
+    order.append((1 + max(number for number, _ in order), kind))
 
 
 # ---------------------------------------------------------------- those that are there

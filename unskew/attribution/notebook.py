@@ -15,6 +15,7 @@ from torch import nn
 from unskew.attribution.engine import Attribution
 from unskew.attribution.exact import featurize_exact
 from unskew.attribution.features import featurize
+from unskew.attribution.own import attribute_own
 from unskew.attribution.passes import Pixels, Preprocess
 from unskew.attribution.records import Features
 from unskew.errors import ModelError, SettingsError
@@ -59,7 +60,7 @@ def attribute(
         model: a network (a copy is used; yours stays as it is) or a spec of one.
         checkpoints: state dicts, or paths of files that hold one.
         train, targets: splits, or (pixels, label).
-        engine: "factored" (default) or "exact"; None: as `params` says.
+        engine: "factored" (default), "exact", or an import path (see `own.Scoring`); None: as `params` says.
         n_classes: for a spec; None = as many as the labels of both splits name.
         shape: for a spec; None = as the arrays say, which is enough for images and tables.
         preprocess: see `featurize`.
@@ -78,10 +79,15 @@ def attribute(
         raise SettingsError(
             "traker keeps its own files.", fix="Call unskew.attribution.traker_engine.attribute_traker."
         )
+    if not isinstance(chosen, Engine):
+        states = [_state(network, checkpoint, index) for index, checkpoint in enumerate(checkpoints)]
+        return attribute_own(
+            chosen, network, states, *splits, device=device, seed=params.seed, preprocess=preprocess, on_step=on_step
+        )
     total, base = len(checkpoints) * sum(len(label) for _, label in splits), 0
     features: tuple[list[Features], list[Features]] = ([], [])
     for index, checkpoint in enumerate(checkpoints):
-        _load(network, checkpoint, index)
+        network.load_state_dict(_state(network, checkpoint, index))
         for (pixels, label), found in zip(splits, features, strict=True):
             step = None if on_step is None else _offset(on_step, base, total)
             common: dict[str, Any] = dict(params=params, device=device, preprocess=preprocess, on_step=step)
@@ -96,9 +102,9 @@ def attribute(
     )
 
 
-def _engine(engine: Engine | str | None, params: AttributeParams) -> Engine:
+def _engine(engine: Engine | str | None, params: AttributeParams) -> Engine | str:
     try:
-        chosen = params.engine if engine is None else Engine(engine)
+        chosen = params.engine if engine is None else engine if ":" in engine else Engine(engine)
         if chosen is not Engine.IMPORT:
             return chosen
         raise SettingsError("A matrix is not computed here.", fix="Attribution.from_matrix(tau, …)")
@@ -137,7 +143,12 @@ def _shape(inputs: Any) -> InputShape:
     raise SettingsError("A model of texts needs to know the vocabulary.", fix="Pass shape=data.shape.")
 
 
-def _load(network: nn.Module, checkpoint: State | str | Path, index: int) -> None:
+def _state(network: nn.Module, checkpoint: State | str | Path, index: int) -> dict[str, torch.Tensor]:
+    """A checkpoint that fits the network.
+
+    Raises:
+        ModelError: it is no state dict, or does not fit.
+    """
     if isinstance(checkpoint, (str, Path)):
         name, state = str(checkpoint), load_state(Path(checkpoint))
     elif isinstance(checkpoint, Mapping):
@@ -147,7 +158,7 @@ def _load(network: nn.Module, checkpoint: State | str | Path, index: int) -> Non
             f"Checkpoint {index} is a {type(checkpoint).__name__}.", fix="Give a state dict or the path of one."
         )
     check_fits(network, state, name)
-    network.load_state_dict(state)
+    return state
 
 
 def _offset(on_step: Callable[[int, int], None], base: int, total: int) -> Callable[[int, int], None]:

@@ -8,6 +8,7 @@ from unskew.data.inputs import fit_encoder, load_data
 from unskew.data.layouts import recognise
 from unskew.data.layouts.arrays import unpack
 from unskew.data.pixels import load_pixels
+from unskew.data.rows import Rows
 from unskew.data.sets import build_set
 from unskew.schemas.params import SETS
 
@@ -17,6 +18,7 @@ __all__ = [
     "SETS",
     "Data",
     "Examples",
+    "Rows",
     "SourceCheck",
     "SplitArrays",
     "UnreadableImage",

@@ -112,7 +112,7 @@ def load_project_source(params: ImportParams, *, on_step: OnStep = None, should_
     )
 
 
-def _read(params: ImportParams, problems: Problems) -> tuple[Layout | None, Rows | None]:
+def _read(params: ImportParams, problems: Problems) -> tuple[Layout | str | None, Rows | None]:
     """The layout, recognised or forced, and the rows; what stands in the way is among the problems."""
     if params.source in SETS:
         message = "The set is not on disk yet. Make it with build_set, and read as it says."

@@ -31,7 +31,7 @@ class Examples:
         content_hash: n sha256 of the files' bytes, hexadecimal; empty when the files were not read.
         fingerprint: sha256 over content, labels, splits, attributes, class names and image size; "" likewise.
             It does not depend on where the files lie.
-        layout: how the source was read.
+        layout: how the source was read; an import path: by a reader of one's own.
         kind: what the examples are.
         content: n texts, or n rows of a table as JSON objects (column → value); empty for images, which stay files.
     """
@@ -44,7 +44,7 @@ class Examples:
     attributes: dict[str, NDArray[np.str_]]
     content_hash: tuple[str, ...] = ()
     fingerprint: str = ""
-    layout: Layout | None = None
+    layout: Layout | str | None = None
     kind: DataKind = DataKind.IMAGE
     content: tuple[str, ...] = ()
 
@@ -74,7 +74,7 @@ class SourceCheck:
     problems: list[RowError]
     n_problems: int
     warnings: list[str]
-    layout: Layout | None = None
+    layout: Layout | str | None = None
 
 
 @dataclass(frozen=True)

@@ -52,6 +52,15 @@ class Rows:
     texts: list[str] = field(default_factory=list)
     features: dict[str, list[str]] = field(default_factory=dict)
 
+    def uneven(self) -> str:
+        """The first column that is not as long as `paths`, with its length; "" where all are."""
+        content = {"texts": self.texts} if self.kind is DataKind.TEXT else {}
+        columns = {"labels": self.labels, **content, **self.attributes, **self.features}
+        lengths = {name: len(column) for name, column in columns.items()}
+        lengths |= {} if self.split is None else {"split": len(self.split)}
+        lengths |= {} if self.lines is None else {"lines": len(self.lines)}
+        return next((f"{n} of {name!r}" for name, n in lengths.items() if n != len(self.paths)), "")
+
     def keep(self, chosen: Sequence[int]) -> None:
         """Leave out every row but these."""
         self.paths, self.labels = [self.paths[i] for i in chosen], [self.labels[i] for i in chosen]

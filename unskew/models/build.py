@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
-import os
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +11,7 @@ from torch import nn
 
 from unskew.errors import ModelError
 from unskew.models.networks import adapt, preprocess
+from unskew.plugins import find
 from unskew.schemas.params import InputShape, ModelSpec
 
 
@@ -33,7 +31,7 @@ def build(spec: ModelSpec, *, n_classes: int, shape: InputShape, seed: int) -> n
             else than such a module.
     """
     spec = spec.of_kind(shape.kind)
-    factory = _find(spec.factory)
+    factory = find(spec.factory, "model factory", error=ModelError)
     arguments = _arguments(factory, spec, {"n_classes": n_classes, **shape.sizes})
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
@@ -55,46 +53,6 @@ def build(spec: ModelSpec, *, n_classes: int, shape: InputShape, seed: int) -> n
         adapt(model, shape.kind)
         _check_output(model, spec.factory, n_classes, shape)  # inside the fork: lazy layers draw their weights now
     return model
-
-
-def _find(path: str) -> Callable[..., Any]:
-    module_name, colon, function_name = path.partition(":")
-    if not (module_name and colon and function_name):
-        raise ModelError(f"{path!r} is not a model path.", fix='Write it as "package.module:function".')
-    here = os.getcwd()
-    added = here not in sys.path
-    if added:
-        sys.path.insert(0, here)
-    try:
-        found: Any = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        if error.name and (module_name + ".").startswith(error.name + "."):
-            raise ModelError(
-                f"There is no module {module_name!r} (looked in {here} and on the Python path).",
-                fix="Start Unskew in the folder that holds it, or install its package.",
-            ) from error
-        raise ModelError(
-            f"Importing {module_name!r} failed: it needs {error.name!r}.", fix=f"Install {error.name!r} here."
-        ) from error
-    except Exception as error:
-        raise ModelError(
-            f"Importing {module_name!r} failed: {type(error).__name__}: {error}.", fix="Mend the module."
-        ) from error
-    finally:
-        if added and here in sys.path:
-            sys.path.remove(here)
-    for part in function_name.split("."):
-        if not hasattr(found, part):
-            raise ModelError(
-                f"The module {module_name!r} has no {function_name!r}.", fix="Check the name after the colon."
-            )
-        found = getattr(found, part)
-    if not callable(found):
-        raise ModelError(
-            f"{path!r} is a {type(found).__name__}, not a function that makes a model.",
-            fix="Name a function or a class that can be called with n_classes and the sizes of an example.",
-        )
-    return found  # type: ignore[no-any-return]
 
 
 def _arguments(factory: Callable[..., Any], spec: ModelSpec, offered: dict[str, int]) -> dict[str, Any]:

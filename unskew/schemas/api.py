@@ -28,6 +28,7 @@ from unskew.schemas.enums import (
     Verdict,
     WeightRule,
 )
+from unskew.schemas.params import ImportPath
 
 
 class Body(BaseModel):
@@ -120,7 +121,7 @@ class ImportCheck(Body):
     """Result of a dry run: nothing was registered."""
 
     ok: bool
-    layout: Layout | None = None  # how the source is, or would be, read
+    layout: Layout | ImportPath | None = None  # how the source is, or would be, read
     n_rows: int
     class_names: list[str]
     attributes: list[str]
@@ -162,6 +163,16 @@ class ExampleFilter(Body):
     correct: bool | None = None  # by the majority of the attributed checkpoints; validation only
     low: float | None = None  # bounds of what the page is sorted by
     high: float | None = None
+
+
+class Plugins(Body):
+    """Import paths of code of one's own that may be named over the network."""
+
+    models: list[str]
+    trainers: list[str]
+    engines: list[str]
+    readers: list[str]
+    report_blocks: list[str]
 
 
 class Faults(Body):
@@ -255,7 +266,7 @@ class Proxies(Body):
 
 class Attribution(Body):
     id: int
-    engine: Engine
+    engine: Engine | ImportPath
     run_ids: list[int]
     params: dict[str, Any]
     n_train: int
@@ -295,7 +306,7 @@ class Lds(Body):
 
     id: int
     attribution_id: int
-    engine: Engine
+    engine: Engine | ImportPath
     mean: float
     interval: tuple[float, float]
     n_targets: int
@@ -629,7 +640,7 @@ class Flips(Body):
 class ReportBlock(Body):
     """One part of a report; `text` is Markdown that stands before what the kind shows."""
 
-    kind: ReportBlockKind
+    kind: ReportBlockKind | ImportPath  # a path: a block of one's own
     text: str = Field("", max_length=20_000)
 
 

@@ -12,6 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from unskew.schemas.enums import DataKind, Engine, Layout, Method, Orientation, RowTransform, WeightRule
 
 Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what every generator takes
+ImportPath = Annotated[
+    str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_][\w.]*$", max_length=500)
+]  # a function of one's own
 ValidationSkew = Literal["balanced", "skewed"]  # of a set that ships: both attributes equally often, or as in training
 SETS = {"demo": 32, "coloured": 14, "reviews": 0, "clinic": 0}  # sets that ship; side of their images [px], 0: none
 
@@ -84,6 +87,7 @@ class TrainParams(Params):
     weight_decay: float = Field(1e-4, ge=0)
     optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
     schedule: Literal["onecycle", "constant"] = "onecycle"
+    trainer: ImportPath | None = Field(None, exclude_if=lambda path: path is None)  # one's own; see `Training`
 
 
 class TuningParams(Params):
@@ -123,7 +127,7 @@ class ImportParams(Params):
     demo_seed: Seed = 0  # this and the next two only of a set that ships: which examples, and which are the minority
     skew: float = Field(0.95, ge=0.5, le=1)  # share of a training class with its own attribute; 0.5 = no bias
     validation: ValidationSkew = "balanced"
-    layout: Layout | None = None  # None: recognised
+    layout: Layout | ImportPath | None = None  # None: recognised; a path: a reader of one's own
     kind: DataKind | None = None  # None: images if there is a path column, texts if there is a text column
     text_column: str = "text"
     n_tokens: int = Field(64, ge=4, le=4096)  # of a text that the model sees; the rest is cut off
@@ -164,7 +168,7 @@ class ImportCheckpointsParams(Params):
 
 class AttributeParams(Params):
     run_ids: list[int] | None = None  # None: every ERM run of the project that has a checkpoint
-    engine: Engine = Engine.FACTORED
+    engine: Engine | ImportPath = Engine.FACTORED  # a path: a function of one's own that makes τ; see `Scoring`
     projection_in: int = Field(16, ge=1)  # of a layer's input
     projection_out: int = Field(16, ge=1)  # of the gradient at its output; their product is the layer's budget
     projection_dim: int | None = Field(None, ge=1)  # budget of all layers together, instead of one a layer

@@ -57,6 +57,23 @@ class FrozenPruning(Body):
     sample: list[Tile]  # most negative T
 
 
+class FrozenChart(Body):
+    """A chart of a block of one's own."""
+
+    figure: dict[str, Any]  # Plotly's JSON
+    alt: str
+    caption: str
+    columns: list[str]
+    rows: list[list[Any]]
+
+
+class OwnPart(Body):
+    """One thing that a block of one's own shows: Markdown or a chart."""
+
+    markdown: str = ""
+    chart: FrozenChart | None = None
+
+
 def usual_blocks() -> list[ReportBlock]:
     """Every block once, in the usual order, without prose."""
     return [ReportBlock(kind=kind) for kind in ReportBlockKind if kind is not ReportBlockKind.TEXT]
@@ -80,5 +97,6 @@ class FrozenReport(Body):
     settings: dict[str, Any]  # parameters of every stage
     reproduce: list[str]  # commands
     blocks: list[ReportBlock] = Field(default_factory=usual_blocks)
+    own: dict[str, list[OwnPart]] = Field(default_factory=dict)  # import path of a block of one's own → what it shows
     images: ReportImages = ReportImages.FULL
     test_reveals: list[TestReveal] = Field(default_factory=list)  # who looked at test results, and when

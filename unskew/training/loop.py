@@ -25,6 +25,7 @@ from unskew.models.checkpoints import load_progress, save_progress
 from unskew.schemas.params import TrainParams
 from unskew.training.inputs import InputSource
 from unskew.training.objectives import CrossEntropy, Objective
+from unskew.training.own import run_own
 from unskew.training.share import Share
 
 _SAVE_EVERY = 1.0  # seconds between two saved states, at least
@@ -86,8 +87,16 @@ class Fit:
             ModelError: the loss is no longer finite.
             Stopped: should_stop() said so.
         """
-        batches = batch_bounds(len(self.index), self.params.batch_size)
         self.model.to(self.device).train()
+        if self.params.trainer is not None:
+            run_own(self, self.params.trainer)
+        else:
+            self._run()
+        if self.best is not None:
+            self.model.load_state_dict(self.best.state)
+
+    def _run(self) -> None:
+        batches = self.bounds()
         optimizer, schedule = _optimizer(self.model, self.params, steps=self.epochs * len(batches))
         first = self._resume(optimizer, schedule)
         target = torch.from_numpy(np.array(self.label, dtype=np.int64)).to(self.device)
@@ -98,20 +107,26 @@ class Fit:
             done = epoch + 1
             self.share.average(self.model.buffers())
             if done % self.evaluate_every == 0 or done == self.epochs:
-                measured, score = self.evaluate(self.model)
-                metrics = {"train_loss": loss, **measured}
-                self.curves.append((done, metrics))
-                self._keep_best(done, score)
-                if self.on_epoch is not None:
-                    self.on_epoch(done, metrics)
+                self.measure(done, {"train_loss": loss})
             self.seconds = before + time.monotonic() - began
             started = time.monotonic()
             if self.state_path is not None and self.share.first and (started >= save_at or done == self.epochs):
                 self._save(done, optimizer, schedule)
                 ended = time.monotonic()
                 save_at = ended + max(_SAVE_EVERY, (ended - started) / _SAVE_SHARE)
-        if self.best is not None:
-            self.model.load_state_dict(self.best.state)
+
+    def bounds(self) -> list[tuple[int, int]]:
+        """(start, end) of each batch of an epoch."""
+        return batch_bounds(len(self.index), self.params.batch_size)
+
+    def measure(self, done: int, metrics: Metrics) -> None:
+        """Judge the model as it is after `done` epochs, note it beside `metrics`, and keep it where it is the best."""
+        measured, score = self.evaluate(self.model)
+        metrics = {**metrics, **measured}
+        self.curves.append((done, metrics))
+        self._keep_best(done, score)
+        if self.on_epoch is not None:
+            self.on_epoch(done, metrics)
 
     def _keep_best(self, epoch: int, score: Score | None) -> None:
         if score is not None and (self.best is None or score > self.best.score):
@@ -126,24 +141,36 @@ class Fit:
         optimizer: torch.optim.Optimizer,
         schedule: torch.optim.lr_scheduler.LRScheduler,
     ) -> float:
-        torch.manual_seed(epoch_seed(self.seed, epoch))  # what layers draw; the caller has forked the random state
-        order = self._order(np.random.default_rng([self.seed % 2**63, epoch]))
+        order = self.order(epoch)
         total = torch.zeros((), device=self.device)
         for start, end in batches:
-            if self.share.any(self.should_stop is not None and self.should_stop(), self.device):
-                raise Stopped
+            self.stop_if_asked()
             rows = order[start:end]
             label = target[torch.from_numpy(rows).to(self.device)]
             total += self._backward(rows, label, optimizer) * len(rows)
             optimizer.step()
             schedule.step()
-        mean = float(total) / len(order)
-        if not np.isfinite(mean):
+        return self.finite(float(total) / len(order), epoch)
+
+    def finite(self, loss: float, epoch: int) -> float:
+        """The mean loss of an epoch.
+
+        Raises:
+            ModelError: it is no longer a number.
+        """
+        if not np.isfinite(loss):
             raise ModelError(
-                f"Training diverged in epoch {epoch + 1}: the loss is {mean}.",
+                f"Training diverged in epoch {epoch + 1}: the loss is {loss}.",
                 fix=f"Lower the learning rate (now {self.params.learning_rate:g}), or mend the model.",
             )
-        return mean
+        return loss
+
+    def stop_if_asked(self) -> None:
+        """Raises:
+        Stopped: should_stop() said so, in any process.
+        """
+        if self.share.any(self.should_stop is not None and self.should_stop(), self.device):
+            raise Stopped
 
     def _backward(self, rows: NDArray[np.int64], label: torch.Tensor, optimizer: torch.optim.Optimizer) -> torch.Tensor:
         """A batch's loss, its gradient being in place; where memory runs out, in parts that are added up.
@@ -184,8 +211,10 @@ class Fit:
         share.add_up([total, *gradients])
         return total
 
-    def _order(self, rng: np.random.Generator) -> NDArray[np.int64]:
-        n = len(self.index)
+    def order(self, epoch: int) -> NDArray[np.int64]:
+        """Rows of an epoch in their order, int64 (len(index),); what layers draw in it follows from the seed too."""
+        torch.manual_seed(epoch_seed(self.seed, epoch))  # the caller has forked the random state
+        rng, n = np.random.default_rng([self.seed % 2**63, epoch]), len(self.index)
         return self.index[rng.permutation(n) if self.chance is None else rng.choice(n, n, p=self.chance)]
 
     def _save(

@@ -25,7 +25,7 @@ from unskew.errors import Stopped
 from unskew.models import build, load_state
 from unskew.schemas.enums import Engine, Split
 from unskew.schemas.params import AttributeParams, ModelSpec
-from workers.by_traker import by_traker
+from workers.by_matrix import by_matrix, makes_matrix
 from workers.context import Context, Step
 from workers.quality import proxies_of
 from workers.runs import project_data
@@ -43,7 +43,7 @@ def plan(context: Context) -> list[Step]:
     with context.store.read() as session:
         found = runs.erm_runs(session, context.project_id, params.run_ids)
     steps: list[Step] = []
-    for run in found if params.engine is not Engine.TRAKER else ():  # which goes through its rows by itself
+    for run in found if not makes_matrix(params) else ():
         for split, rows in _chunks(context):
             title = f"features of {split.value}, checkpoint {run.seed}, rows {rows[0]:,} to {rows[1] - 1:,}"
             steps.append({"title": title, "run_id": run.id, "split": split.value, "rows": rows, "beside": True})
@@ -155,7 +155,7 @@ def _solve(context: Context, run_ids: list[int]) -> dict[str, Any]:
     key = content_id(
         project=context.project_id, runs=[row.key for row in rows], settings=settings, version=FEATURES_VERSION
     )
-    if params.engine is not Engine.TRAKER:
+    if not makes_matrix(params):
         _wait_for_chunks(context, run_ids)
     with file_lock(_lock_file(context, key)):  # of two jobs that share the work, one solves
         with context.store.read() as session:
@@ -177,8 +177,8 @@ def _solved(context: Context, key: str, rows: list[tables.Run]) -> int:
     params, artifacts, started = context.params, context.store.artifacts, time.monotonic()
     assert isinstance(params, AttributeParams) and context.project_id is not None
     facts: dict[str, Any] = {}
-    if params.engine is Engine.TRAKER:
-        result = by_traker(context, params, rows)
+    if makes_matrix(params):
+        result = by_matrix(context, params, rows)
     else:
         result, facts["stated_peak_bytes"] = _by_features(context, params, rows)
     if not artifacts.exists(attributions.ATTRIBUTION, key):

@@ -196,7 +196,11 @@ def _load(folder: Path) -> Examples:
             },
             content_hash=tuple(arrays["content_hash"].tolist()),
             fingerprint=head["fingerprint"],
-            layout=Layout(head["layout"]) if head["layout"] else None,
+            layout=_layout(head["layout"]),
             kind=DataKind(head["kind"]),
             content=tuple(head["content"]),
         )
+
+
+def _layout(name: str) -> Layout | str | None:
+    return name if ":" in name else Layout(name) if name else None

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Body, Query
 
 from backend.api.deps import StoreDep
 from backend.api.rights import ADMIN, VIEWER, Who
-from backend.services import faults, fidelity, jobs, projects, uploads
+from backend.services import faults, fidelity, jobs, plugins, projects, uploads
 from unskew.schemas import api
 from unskew.schemas.params import ImportParams
 
@@ -26,13 +26,14 @@ def check(
     params: ImportParams, decode: Annotated[bool, Query(description="read every image too")] = False
 ) -> api.ImportCheck:
     """A dry run of an import: problems by row, nothing registered."""
+    plugins.refuse_strange(plugins.of_params(params))
     return projects.check(params, decode=decode)
 
 
 @router.post("", status_code=202, dependencies=[ADMIN])
 def import_project(store: StoreDep, params: ImportParams) -> api.Job:
     """Register a project: check every row, then write all of them or none."""
-    return jobs.start_import(store, params)
+    return jobs.start_import(store, params, at_machine=False)
 
 
 @router.post("/uploads", status_code=201, dependencies=[ADMIN])

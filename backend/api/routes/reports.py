@@ -9,7 +9,7 @@ from fastapi.responses import HTMLResponse, Response
 
 from backend.api.deps import StoreDep, attachment
 from backend.api.rights import EDITOR, VIEWER
-from backend.services import reports
+from backend.services import plugins, reports
 from backend.services.downloads import Download
 from unskew.schemas import api
 
@@ -29,6 +29,7 @@ PAGE_HEADERS = {
 @router.post("/projects/{slug}/reports", status_code=201, dependencies=[EDITOR])
 def create(store: StoreDep, slug: str, wanted: api.ReportCreate) -> api.Report:
     """Freeze everything as it is now."""
+    plugins.refuse_strange(plugins.of_blocks(wanted.blocks))
     return reports.create(store, slug, wanted)
 
 

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request
 from backend.api.deps import StoreDep
 from backend.api.limits import MAX_BODY_BYTES
 from backend.api.rights import ADMIN, VIEWER
-from backend.services import jobs, server
+from backend.services import jobs, plugins, server
 from unskew import __version__
 from unskew.schemas import api
 
@@ -32,6 +32,12 @@ def version() -> api.Version:
 def workers(store: StoreDep) -> list[api.WorkerInfo]:
     """Workers that are alive; each takes one job at a time."""
     return jobs.workers(store)
+
+
+@router.get("/plugins", dependencies=[VIEWER])
+def list_plugins() -> api.Plugins:
+    """Import paths of models, trainers, engines, readers and report blocks that the server was started with."""
+    return plugins.plugins()
 
 
 @router.get("/server", dependencies=[ADMIN])

@@ -15,6 +15,8 @@ from unskew.data.layouts import arrays, celeba, civilcomments, imagenet, metadat
 from unskew.data.manifest import is_manifest, read_manifest
 from unskew.data.problems import Problems
 from unskew.data.rows import Rows
+from unskew.errors import DataError, SettingsError
+from unskew.plugins import call
 from unskew.schemas.enums import Layout
 from unskew.schemas.params import ImportParams
 
@@ -54,7 +56,29 @@ def recognise(source: Path) -> Layout | None:
     return next((reader.layout for reader in READERS if reader.recognise(source)), None)
 
 
-def read(layout: Layout, source: Path, params: ImportParams, problems: Problems) -> Rows | None:
-    """Every row of a source in this layout; None when it cannot be read, with the reason among the problems."""
+def read(layout: Layout | str, source: Path, params: ImportParams, problems: Problems) -> Rows | None:
+    """Every row of a source in this layout; None when it cannot be read, with the reason among the problems.
+
+    Args:
+        layout: one of ours, or the import path of a reader of one's own: it is called with the source and returns Rows.
+    """
+    if not isinstance(layout, Layout):
+        return _own(layout, source, problems)
     reader = next(reader for reader in READERS if reader.layout is layout)
     return reader.read(source, params, problems)
+
+
+def _own(path: str, source: Path, problems: Problems) -> Rows | None:
+    try:
+        made = call(path, "reader", source)
+    except (DataError, SettingsError) as error:
+        problems.add(None, "layout", path, str(error))
+        return None
+    if not isinstance(made, Rows):
+        message = f"The reader {path!r} returned {type(made).__name__}. Let it return unskew.data.Rows."
+    elif uneven := made.uneven():
+        message = f"The reader {path!r} returned {len(made.paths)} paths, but {uneven}. Give one a row."
+    else:
+        return made
+    problems.add(None, "layout", path, message)
+    return None
