@@ -31,6 +31,11 @@ class Identity:
         return max(found, key=list(Role).index, default=None)
 
     @property
+    def at_machine(self) -> bool:
+        """Sits at this machine: may name code to run and files to open, which nobody may over the network."""
+        return self.user_id is None
+
+    @property
     def visible(self) -> frozenset[int] | None:
         """Numbers of the projects that may be seen; None: all."""
         return None if None in self.rights else frozenset(p for p in self.rights if p is not None)

@@ -104,4 +104,3 @@ def test_a_reader_that_does_not_work(place: Path, words: list[str], what: str, f
     said = re.sub(r"\s+", " ", run(place, *words, code=None).stderr)
     assert what in said and fix in said, said
     assert "pets" not in run(place, "projects").stdout, "nothing was imported"
-

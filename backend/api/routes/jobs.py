@@ -17,7 +17,7 @@ router = APIRouter(tags=["jobs"])
 @router.post("/projects/{slug}/jobs", status_code=202, dependencies=[EDITOR])
 def start(store: StoreDep, who: Who, slug: str, wanted: api.JobCreate) -> api.Job:
     """Ask for a job; an identical one that is queued or running is returned instead."""
-    return jobs.start(store, slug, wanted, at_machine=who.user_id is None)
+    return jobs.start(store, slug, wanted, at_machine=who.at_machine)
 
 
 @router.get("/jobs", dependencies=[VIEWER])

@@ -23,17 +23,18 @@ def list_projects(store: StoreDep, who: Who) -> list[api.Project]:
 
 @router.post("/check", dependencies=[ADMIN])
 def check(
-    params: ImportParams, decode: Annotated[bool, Query(description="read every image too")] = False
+    who: Who, params: ImportParams, decode: Annotated[bool, Query(description="read every image too")] = False
 ) -> api.ImportCheck:
     """A dry run of an import: problems by row, nothing registered."""
-    plugins.refuse_strange(plugins.of_params(params))
+    if not who.at_machine:
+        plugins.refuse_strange(plugins.of_params(params))
     return projects.check(params, decode=decode)
 
 
 @router.post("", status_code=202, dependencies=[ADMIN])
-def import_project(store: StoreDep, params: ImportParams) -> api.Job:
+def import_project(store: StoreDep, who: Who, params: ImportParams) -> api.Job:
     """Register a project: check every row, then write all of them or none."""
-    return jobs.start_import(store, params, at_machine=False)
+    return jobs.start_import(store, params, at_machine=who.at_machine)
 
 
 @router.post("/uploads", status_code=201, dependencies=[ADMIN])
