@@ -152,14 +152,14 @@ def test_the_path_is_left_as_it_was() -> None:
 @pytest.mark.parametrize(
     ("factory", "message"),
     [
-        ("own_models", r"not a model path. Write it as \"package.module:function\""),
-        ("own_models:", "not a model path"),
+        ("own_models", r"is not the path of a model factory. Write it as \"package.module:function\""),
+        ("own_models:", "not the path of a model factory"),
         ("no_such_module:make", "There is no module 'no_such_module'"),
         ("own_models.deeper:make", "There is no module 'own_models.deeper'"),
         ("needs_more:make", "it needs 'a_package_that_is_not_there'"),
         ("wrong_syntax:make", "Importing 'wrong_syntax' failed: SyntaxError"),
         ("own_models:nothing", "has no 'nothing'"),
-        ("own_models:CONSTANT", "is a int, not a function that makes a model"),
+        ("own_models:CONSTANT", "is a int, not a model factory"),
         ("own_models:fails", "RuntimeError: no weights here"),
         ("own_models:not_a_model", "returned int, not a torch.nn.Module"),
         ("own_models:fixed_at_ten", r"returned \(2, 10\) for a batch of 2; need logits of shape \(2, 2\)"),
