@@ -8,7 +8,7 @@ from backend.store import attributions, prunes, runs, scores, tables
 from backend.store import projects as project_store
 from unskew.errors import ConflictError, NotFoundError, SettingsError
 from unskew.schemas import params
-from unskew.schemas.enums import Engine, JobKind, Method
+from unskew.schemas.enums import Engine, JobKind, Method, Split
 from unskew.schemas.methods import RECIPES
 
 
@@ -34,6 +34,8 @@ def check(session: Session, kind: JobKind, wanted: params.Params, project_id: in
         _retrain(session, project, wanted)
     elif isinstance(wanted, params.BatteryParams):
         _battery(session, project, wanted)
+    elif isinstance(wanted, params.ContinueParams):
+        _continue(session, project, wanted)
 
 
 def _checkpoints(session: Session, project: tables.Project, wanted: params.AttributeParams) -> None:
@@ -88,6 +90,19 @@ def _retrain(session: Session, project: tables.Project, wanted: params.RetrainPa
                 fix="Name it as group_attribute.",
             )
         _attribute(project, wanted.group_attribute)
+
+
+def _continue(session: Session, project: tables.Project, wanted: params.ContinueParams) -> None:
+    project_store.refuse_taken(session, wanted.name)
+    prune_set = prunes.get(session, wanted.prune_set_id)
+    _of_project(prune_set.project_id, project, "prune set")
+    label = project_store.labels(session, project.id, Split.TRAIN)
+    for number, removed in enumerate(prune_set.removed_by_class):
+        if removed and removed == int((label == number).sum()):
+            raise ConflictError(
+                f"Prune set {prune_set.id} leaves no training example of {project.class_names[number]!r}.",
+                fix="Choose one that leaves some.",
+            )
 
 
 def _pseudo_scores(session: Session, project: tables.Project, score_set_id: int | None) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import typer
 from pydantic import ValidationError
 
-from backend.cli import accounts, battery, bench, demo, keep, loop, paper, serve, subpopulations
+from backend.cli import accounts, battery, bench, demo, keep, loop, paper, rounds, serve, subpopulations
 from backend.cli.context import err, show_error
 from unskew import __version__
 from unskew.errors import SettingsError, UnskewError
@@ -21,7 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Find the biases a classifier picked up from its training data, and remove the examples that cause them.",
 )
-for module in (demo, serve, loop, accounts, keep, bench, battery, subpopulations, paper):
+for module in (demo, serve, loop, accounts, keep, bench, battery, subpopulations, rounds, paper):
     module.register(app)
 
 

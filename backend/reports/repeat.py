@@ -80,6 +80,9 @@ def commands(
 
 def _import(project: api.ProjectDetail) -> str:
     source = project.source
+    if "continues" in source:
+        number = str(source["prune_set"])
+        return shlex.join(["unskew", "continue", source["continues"], "--prune-set", number, "--name", project.name])
     given = source["source"] if source.get("source") in SETS else "SOURCE"
     words = ["unskew", "import", given, "--name", project.name]
     if project.kind is DataKind.IMAGE:

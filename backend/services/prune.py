@@ -20,7 +20,6 @@ from unskew.schemas.enums import Method, PreviewPart, PruneRule, Split, WeightRu
 
 FEW = 20  # examples of a group below which its weight says little
 MUCH = 0.4  # of a class: more than this is worth a second look
-REMOVED = "removed.npy"
 MASS_POINTS = 101
 
 
@@ -190,11 +189,13 @@ def create_prune_set(store: Store, score_set_id: int, wanted: api.PruneCreate) -
     digest = sha256(removed.astype("<i8").tobytes()).hexdigest()
     number = artifacts.content_id(what=prunes.PRUNES, scores=row.key, k=k, digest=digest)
     if not store.artifacts.exists(prunes.PRUNES, number):
-        store.artifacts.make(prunes.PRUNES, number, lambda folder: np.save(folder / REMOVED, removed))
+        store.artifacts.make(prunes.PRUNES, number, lambda folder: np.save(folder / prunes.REMOVED, removed))
     with store.session() as session:
         found = prunes.find(session, row.id, wanted.rule, digest)
         if found is None:
-            store.artifacts.write(session, prunes.PRUNES, number, lambda folder: np.save(folder / REMOVED, removed))
+            store.artifacts.write(
+                session, prunes.PRUNES, number, lambda folder: np.save(folder / prunes.REMOVED, removed)
+            )
             found = tables.PruneSet(
                 project_id=project.id,
                 score_set_id=row.id,
@@ -269,7 +270,7 @@ def download(store: Store, prune_set_id: int, format: str = "csv") -> downloads.
         score, project = _find(session, row.score_set_id)
         group_set = groups.get(session, score.group_set_id)
         attribution = session.get_one(tables.Attribution, score.attribution_id)
-        removed = np.asarray(store.artifacts.load(prunes.PRUNES, row.artifact, REMOVED))
+        removed = np.asarray(store.artifacts.load(prunes.PRUNES, row.artifact, prunes.REMOVED))
         name = f"{project.slug}-prune-{row.id}-k{row.k}"
         if format == "npy":
             return downloads.npy_file(name, removed)

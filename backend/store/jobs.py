@@ -52,6 +52,7 @@ PARAMS: dict[JobKind, type[params.Params]] = {
     JobKind.RETRAIN: params.RetrainParams,
     JobKind.BATTERY: params.BatteryParams,
     JobKind.LDS: params.LdsParams,
+    JobKind.CONTINUE: params.ContinueParams,
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from backend.store import tables
 from unskew.errors import ConflictError, NotFoundError
-from unskew.schemas.enums import Split
+from unskew.schemas.enums import DataKind, Layout, Split
 from unskew.schemas.params import ImportParams, InputShape
 
 if TYPE_CHECKING:
@@ -185,6 +186,32 @@ def attribute_known(session: Session, project_id: int, split: Split, name: str) 
         .where(value.project_id == project_id, value.name == name, tables.Example.split == split)
     )
     return session.scalar(query.limit(1)) is not None
+
+
+def examples(session: Session, project: tables.Project) -> Examples:
+    """Every row as it was imported, split by split, in position order."""
+    from unskew.data import Examples
+
+    row = tables.Example
+    query = select(row.split, row.label, row.path, row.content_hash, row.content).where(row.project_id == project.id)
+    found = [r for split in Split for r in session.execute(query.where(row.split == split).order_by(row.position))]
+    kind, layout = shape(project).kind, project.source.get("layout")
+    return Examples(
+        root=Path(project.source["root"]),
+        class_names=tuple(project.class_names),
+        paths=tuple(r.path for r in found),
+        label=np.array([r.label for r in found], dtype=np.int64),
+        split=np.array([r.split for r in found], dtype="<U10"),
+        attributes={
+            name: np.concatenate([attribute(session, project.id, split, name) for split in Split])
+            for name in project.attributes
+        },
+        content_hash=tuple(r.content_hash for r in found),
+        fingerprint=project.fingerprint,
+        layout=layout if layout is None or ":" in layout else Layout(layout),
+        kind=kind,
+        content=() if kind is DataKind.IMAGE else tuple(r.content or "" for r in found),
+    )
 
 
 def data(store: Store, session: Session, project: tables.Project, *, attributes: Iterable[str] = ()) -> Data:

@@ -10,6 +10,7 @@ from unskew.errors import NotFoundError
 from unskew.schemas.enums import Method, PruneRule
 
 PRUNES = "prunes"
+REMOVED = "removed.npy"  # int64, ascending training positions
 
 
 def get(session: Session, prune_set_id: int) -> tables.PruneSet:

@@ -25,6 +25,8 @@ KIND_NAMES = {
     "search_k": "Search K*",
     "retrain": "Retrain",
     "battery": "Battery",
+    "lds": "Measure fidelity",
+    "continue": "Next round",
 }
 NEXT_SENTENCE = {
     "data": "import examples",

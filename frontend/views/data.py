@@ -55,7 +55,10 @@ def _overview() -> None:
             st.caption("Attributes serve to evaluate, or as a group source if you choose so. Nothing else reads them.")
         else:
             st.caption("No attribute columns: groups come from directions and from hand labels.")
-    st.caption(f"Data fingerprint {project.fingerprint[:16]} · imported {fmt.ago(project.created_at)}")
+    words = f"Data fingerprint {project.fingerprint[:16]} · imported {fmt.ago(project.created_at)}"
+    if parent := project.source.get("continues"):
+        words += f" · continues {parent} without {fmt.plural(int(project.source['removed']), 'training example')}"
+    st.caption(words)
     with st.expander(
         "Repeated and missing examples", key="d_faults", icon=":material/rule:", type="compact", on_change="rerun"
     ) as box:

@@ -22,7 +22,7 @@ from unskew.charts.scores import alignment
 from unskew.charts.theme import method_name
 from unskew.schemas.api import GroupSet, ProjectDetail, PruneCreate, PruneSet, ScoreSet
 from unskew.schemas.enums import JobKind, PruneRule, Role, WeightRule
-from unskew.schemas.params import ScoreParams, SearchKParams
+from unskew.schemas.params import ContinueParams, ScoreParams, SearchKParams
 
 RULES = {
     WeightRule.LOSS: "loss: mean cross-entropy of the group (default)",
@@ -310,6 +310,7 @@ def _saved(project: ProjectDetail, score: ScoreSet) -> None:
                 st.link_button(
                     kind.upper(), url, key=f"ps_{prune_set.id}_{kind}", icon=":material/download:", type="tertiary"
                 )
+            _continue(project, prune_set)
     st.button(
         "Retrain without them",
         key="p_retrain",
@@ -318,6 +319,21 @@ def _saved(project: ProjectDetail, score: ScoreSet) -> None:
         on_click=pages.go,
         args=("jobs",),
     )
+
+
+def _continue(project: ProjectDetail, prune_set: PruneSet) -> None:
+    """The next round: a project of the rows that stay, in which to discover what else is there."""
+    key = f"ps_{prune_set.id}_next"
+    with st.popover("Next round", icon=":material/replay:", key=key, type="tertiary", **needs(Role.EDITOR)):
+        st.markdown(
+            f"A project of the {fmt.count(project.n_train - prune_set.k)} training examples that stay, with the same "
+            "validation and test examples. Train and discover there, to see what else the model picked up."
+        )
+        name = st.text_input("Name", f"{project.name}, round 2", key=f"{key}_name", max_chars=100)
+        params = ContinueParams(prune_set_id=prune_set.id, name=name.strip() or f"{project.name}, round 2")
+        if st.button("Make the project", key=f"{key}_go", type="primary"):
+            actions.start(project.slug, JobKind.CONTINUE, params)
+        actions.job_code(project.slug, JobKind.CONTINUE, params, key=f"{key}_code")
 
 
 def prune_set_name(prune_set: PruneSet) -> str:

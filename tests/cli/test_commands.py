@@ -43,9 +43,9 @@ class Shell:
         assert done.returncode == code, done.stdout + done.stderr
         return done.stdout + ("" if code == 0 else done.stderr)
 
-    def json(self, *arguments: str, code: int = 0) -> Any:
+    def json(self, *arguments: str, code: int = 0, seconds: float = 180) -> Any:
         command = [sys.executable, "-m", "backend.cli.main", *arguments, "--data", str(self.data), "--json"]
-        done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, timeout=180, check=False)
+        done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, timeout=seconds, check=False)
         assert done.returncode == code, done.stdout + done.stderr
         return json.loads(done.stdout)
 
@@ -86,6 +86,23 @@ def test_own_data_and_own_model_from_import_to_report(shell: Shell, digits_manif
     shell.json("report", "my-digits", "--output", str(page))
     assert "My digits" in page.read_text()
     assert shell.json("doctor")["problems"] == []
+
+
+@pytest.mark.slow
+def test_rounds_until_nothing_is_left(shell: Shell) -> None:
+    """Coloured digits, validation as skewed as training: the colour is found, pruned, and looked for again."""
+    shell.run("import", "coloured", "--skew", ".95", "--validation", "skewed", "--name", "coloured")
+    shell.run("train", "coloured", "--seeds", "2", "--epochs", "6")
+    first, *others = shell.json("rounds", "coloured", "--most", "2", "--seeds", "1", seconds=500)
+    assert (first["round"], first["project"], first["verdict"]) == (1, "coloured", "strong")
+    assert 0 < first["k"] < 3000 and first["validation_after"] > first["validation_before"]
+    assert first["test_after"] > first["test_before"] + 0.05
+    (second,) = others
+    assert (second["project"], second["n_train"]) == ("coloured-round-2", 3000 - first["k"])
+    recipes = {run["params"]["model"]["factory"] for run in shell.json("train", "coloured-round-2", "--seeds", "2", "--epochs", "6")}
+    assert recipes == {"unskew.models:small_cnn"}
+    again = shell.json("rounds", "coloured", "--most", "2", "--seeds", "1", seconds=120)
+    assert again == [first, second], "what was there was not made again"
 
 
 @pytest.mark.slow

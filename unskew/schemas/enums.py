@@ -142,6 +142,7 @@ class JobKind(StrEnum):
     RETRAIN = "retrain"
     BATTERY = "battery"
     LDS = "lds"
+    CONTINUE = "continue"  # a project of what a prune set left
 
 
 class JobStatus(StrEnum):

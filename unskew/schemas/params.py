@@ -150,6 +150,13 @@ class ImportParams(Params):
         return self
 
 
+class ContinueParams(Params):
+    """A project of what a prune set left, to discover in again."""
+
+    prune_set_id: int
+    name: str = Field(min_length=1, max_length=100)  # of the new project
+
+
 class TrainJobParams(Params):
     """ERM checkpoints, one a seed."""
 

@@ -20,6 +20,7 @@ MODULES: dict[JobKind, str] = {
     JobKind.RETRAIN: "retrain",
     JobKind.BATTERY: "battery",
     JobKind.LDS: "lds",
+    JobKind.CONTINUE: "continue_",
 }
 
 

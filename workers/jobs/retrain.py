@@ -88,7 +88,7 @@ def _pruned(context: Context, method: Method, seed: int, prune_set_id: int) -> W
         return Wanted(
             method, seed, model, train, removed=random_removed(n_train, prune_set.k, seed), prune_set_id=prune_set.id
         )
-    dropped = np.asarray(context.store.artifacts.load(prunes.PRUNES, prune_set.artifact, "removed.npy"))
+    dropped = np.asarray(context.store.artifacts.load(prunes.PRUNES, prune_set.artifact, prunes.REMOVED))
     return Wanted(
         method,
         seed,
