@@ -38,7 +38,10 @@ METHOD_COLOURS: dict[str, str] = {
     "auto_subg": GREEN,
     "auto_rwg": GREEN,
     "auto_group_dro": GREEN,
+    "auto_lisa": GREEN,
     "auto_dfr": GREEN,
+    "auto_jtt": GREEN,
+    "auto_afr": GREEN,
     "loss_trak": PURPLE,
     "refit": PURPLE,
 }

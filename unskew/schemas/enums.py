@@ -55,7 +55,10 @@ class Method(StrEnum):
     AUTO_SUBG = "auto_subg"  # auto_*: the method on discovered groups; reads no group label anywhere
     AUTO_RWG = "auto_rwg"
     AUTO_GROUP_DRO = "auto_group_dro"
+    AUTO_LISA = "auto_lisa"
     AUTO_DFR = "auto_dfr"
+    AUTO_JTT = "auto_jtt"
+    AUTO_AFR = "auto_afr"
     LOSS_TRAK = "loss_trak"  # control: pruning by T over groups split by the loss alone, without a direction
     EXCLUDE = "exclude"  # the rows of subpopulations that a person chose
     REFIT = "refit"  # control: last layer fitted anew on all validation examples, without groups

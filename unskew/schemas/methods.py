@@ -46,7 +46,7 @@ class Recipe:
     def reads_training_groups(self) -> bool:
         """Pruning reads no group itself: what it knows of them is in the rows that it is given."""
         if self.discovered:
-            return self.kind != "dfr"
+            return self.kind not in ("dfr", "jtt", "afr")
         return self.labels_used == "training groups" and not self.prunes
 
     @property
@@ -100,7 +100,10 @@ RECIPES: dict[Method, Recipe] = {
         Recipe(Method.AUTO_SUBG, "Auto-SUBG", "none", "subsample", discovered=True),
         Recipe(Method.AUTO_RWG, "Auto-RWG", "none", "resample", discovered=True),
         Recipe(Method.AUTO_GROUP_DRO, "Auto-GroupDRO", "none", "group_dro", discovered=True),
+        Recipe(Method.AUTO_LISA, "Auto-LISA", "none", "lisa", discovered=True),
         Recipe(Method.AUTO_DFR, "Auto-DFR", "none", "dfr", discovered=True),
+        Recipe(Method.AUTO_JTT, "Auto-JTT", "none", "jtt", discovered=True),
+        Recipe(Method.AUTO_AFR, "Auto-AFR", "none", "afr", discovered=True),
         Recipe(Method.LOSS_TRAK, "Loss-TRAK", "none", "prune", control=True),
         Recipe(Method.EXCLUDE, "Excluded subpopulations", "training groups", "prune"),
         Recipe(Method.REFIT, "Refit", "none", "refit", control=True),
