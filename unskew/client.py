@@ -169,6 +169,26 @@ class Client:
         given = {name: found for name, found in locals().items() if name not in ("self", "slug")}
         return self._one(api.ExamplePage, "GET", f"/projects/{slug}/examples", query=given)
 
+    def view_summary(
+        self,
+        slug: str,
+        *,
+        split: Split = Split.TRAIN,
+        label: int | None = None,
+        attribute: str | None = None,
+        value: str | None = None,
+        correct: bool | None = None,
+        low: float | None = None,
+        high: float | None = None,
+        view: int | None = None,
+        direction: int | None = None,
+        score_set: int | None = None,
+        descending: bool = False,
+    ) -> api.ViewSummary:
+        """Counts by class, attribute, right and wrong, and of what it is sorted by, over all pages of `examples`."""
+        given = {name: found for name, found in locals().items() if name not in ("self", "slug")}
+        return self._one(api.ViewSummary, "GET", f"/projects/{slug}/examples/summary", query=given)
+
     def example(self, slug: str, example_id: int) -> api.Example:
         return self._one(api.Example, "GET", f"/projects/{slug}/examples/{example_id}")
 

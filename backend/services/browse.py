@@ -115,8 +115,7 @@ def choose(
             column = examples.attribute(store, project, split, rule.attribute)[positions]
             keep &= np.equal(column, rule.value) if rule.value is not None else np.not_equal(column, "")
         if said is not None:
-            right = (said == examples.labels(store, project, split)).mean(axis=0) >= 0.5
-            keep &= right[positions] == rule.correct
+            keep &= examples.right(store, project, said)[positions] == rule.correct
         if view is not None:
             keep &= np.isin(positions, view_positions(store, session, project, split, view))
         if values is not None:

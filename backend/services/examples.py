@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -14,6 +15,7 @@ from backend.store import attributions, pages, runs, tables
 from backend.store import projects as project_store
 from backend.store.db import Store
 from unskew.errors import NotFoundError
+from unskew.groups import sorted_names
 from unskew.schemas import api
 from unskew.schemas.enums import DataKind, Split
 
@@ -102,6 +104,12 @@ def votes(store: Store, session: Session, project_id: int) -> NDArray[np.int64] 
     return _stacked(store, artifacts) if artifacts else None
 
 
+def right(store: Store, project: tables.Project, said: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Whether at least half of the checkpoints are right on each validation example; bool (n_validation,)."""
+    found: NDArray[np.bool_] = (said == labels(store, project, Split.VALIDATION)).mean(axis=0) >= 0.5
+    return found
+
+
 def voters(session: Session, project_id: int) -> tuple[str, ...]:
     """Artifacts of the predictions that vote; what depends on the votes depends on these."""
     return _voters(session, project_id)[1]
@@ -148,6 +156,35 @@ def _attribute(store: Store, project_id: int, split: Split, name: str, fingerpri
         found = project_store.attribute(session, project_id, split, name)
     found.setflags(write=False)
     return found
+
+
+@dataclass(frozen=True)
+class Coded:
+    """An attribute as numbers.
+
+    Attributes:
+        values: in the order that people expect, "" (missing) last where it occurs.
+        code: unsigned (n,), index into values.
+    """
+
+    values: tuple[str, ...]
+    code: NDArray[np.unsignedinteger]
+
+
+@lru_cache(maxsize=256)  # small: an example takes one byte, where its value as text takes dozens
+def _coded(store: Store, project_id: int, split: Split, name: str, fingerprint: str) -> Coded:
+    column = _attribute(store, project_id, split, name, fingerprint).tolist()
+    found = set(column)
+    values = (*sorted_names(found - {""}), *({""} & found))
+    place = {value: i for i, value in enumerate(values)}
+    code = np.fromiter((place[value] for value in column), dtype=np.min_scalar_type(len(values)), count=len(column))
+    code.setflags(write=False)
+    return Coded(values, code)
+
+
+def coded(store: Store, project: tables.Project, split: Split, name: str) -> Coded:
+    """An attribute of every example of a split as numbers, for counting; made once."""
+    return _coded(store, project.id, split, name, project.fingerprint)
 
 
 def attribute(store: Store, project: tables.Project, split: Split, name: str) -> NDArray[np.str_]:

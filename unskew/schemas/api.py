@@ -191,6 +191,30 @@ class ExamplePage(Body):
     next: str | None = None  # cursor; pass as `after`
 
 
+class ValueCount(Body):
+    value: str  # a class, a value of an attribute ("": not known), "right" or "wrong"
+    n: int  # in the view
+    n_split: int  # in all of the split
+
+
+class Counts(Body):
+    """How the examples of a view spread over the classes, an attribute's values, or right and wrong."""
+
+    of: Literal["class", "attribute", "models"]
+    name: str  # of the attribute; else as `of`
+    values: list[ValueCount]  # at most 20: in the order people expect, or the most frequent of more
+    left_out: int  # further values
+
+
+class ViewSummary(Body):
+    """What the examples are like that filters and a saved view leave of a split."""
+
+    n: int
+    n_split: int
+    counts: list[Counts]
+    histogram: Histogram | None  # of what it is sorted by: "in the view" and "outside"; None: as stored
+
+
 # ---------------------------------------------------------------- jobs and runs
 class JobCreate(Body):
     kind: JobKind

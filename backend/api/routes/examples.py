@@ -10,7 +10,7 @@ from fastapi.responses import Response
 
 from backend.api.deps import Cursor, Limit, StoreDep
 from backend.api.rights import VIEWER
-from backend.services import browse, examples, images, influence
+from backend.services import browse, browse_summary, examples, images, influence
 from unskew.schemas import api
 from unskew.schemas.enums import Split
 
@@ -49,6 +49,22 @@ def page(
     """One page of a split: as stored, or by a direction, or by T of a score set; filtered, or of a saved view."""
     sort = browse.Sort(direction, score_set, descending)
     return browse.page(store, slug, split=split, rule=rule, view=view, sort=sort, after=after, limit=limit)
+
+
+@router.get("/summary", dependencies=[VIEWER])
+def summary(
+    store: StoreDep,
+    slug: str,
+    rule: Annotated[api.ExampleFilter, Depends(_rule)],
+    split: Split = Split.TRAIN,
+    view: int | None = None,
+    direction: int | None = None,
+    score_set: int | None = None,
+    descending: bool = False,
+) -> api.ViewSummary:
+    """What the examples of such pages are like: classes, attributes, right and wrong, and what they are sorted by."""
+    sort = browse.Sort(direction, score_set, descending)
+    return browse_summary.summary(store, slug, split=split, rule=rule, view=view, sort=sort)
 
 
 @router.get("/by-id", dependencies=[VIEWER])
