@@ -12,7 +12,6 @@ from backend.services import directions, examples
 from backend.store import groups, pages, tables
 from backend.store.db import Store
 from unskew.errors import NotFoundError, SettingsError
-from unskew.groups import attribute_values
 from unskew.schemas import api
 from unskew.schemas.enums import Split
 
@@ -108,10 +107,8 @@ def tell_apart(
     if attribute is not None:
         if attribute not in project.attributes:
             raise SettingsError(f"There is no attribute {attribute!r}.", fix=f"Known: {', '.join(project.attributes)}.")
-        column = examples.attribute(store, project, Split.VALIDATION, attribute)
-        known = list(attribute_values(column))
-        index = np.searchsorted(np.array([*known]), column[positions]) if known else np.zeros(len(positions))
-        return Told([*known, "not known"], np.where(column[positions] == "", len(known), index).astype(np.int64))
+        column = examples.coded(store, project, Split.VALIDATION, attribute)
+        return Told([value or "not known" for value in column.values], column.code[positions].astype(np.int64))
     said = examples.votes(store, session, project.id)
     if said is None:
         return Told(["all"], np.zeros(len(positions), dtype=np.int64))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 from api_house import PROJECT, House, problem
+from sqlalchemy import update
 
-from backend.store import attributions
+from backend.store import attributions, tables
 from unskew.attribution import Attribution
 from unskew.schemas import api
 from unskew.schemas.enums import Split
@@ -98,6 +99,19 @@ def test_histograms_count_each_group_once(shared: House) -> None:
     zero = by_group.edges.index(0.0)
     negative, positive = (by_group.series[g.name] for g in group_set.groups if g.label == 1)
     assert not any(negative[zero:]) and not any(positive[:zero])
+
+
+def test_numbers_as_values_are_told_apart_by_their_value(house: House) -> None:
+    with house.store.session() as session:  # "10" comes after "9" for people, and before it as text
+        for word, number in (("dark", "9"), ("bright", "10")):
+            value = tables.AttributeValue
+            session.execute(update(value).where(value.value == word).values(value=number))
+    direction = house.client.directions(PROJECT, label=1)[0]
+    found = house.client.histogram(direction.id, attribute="border")
+    assert list(found.series) == ["9", "10"]
+    for number in found.series:
+        rows = [e for e in house.validation if e.label == 1 and e.attributes["border"] == number]
+        assert sum(found.series[number]) == len(rows) > 0
 
 
 # ---------------------------------------------------------------- proponents and opponents
