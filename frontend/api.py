@@ -110,6 +110,12 @@ def examples(slug: str, **wanted: Any) -> body.ExamplePage:
 
 
 @brief
+def view_summary(slug: str, *, attributes: tuple[str, ...] | None = None, **wanted: Any) -> body.ViewSummary:
+    """See `Client.view_summary`."""
+    return client().view_summary(slug, **wanted, attributes=None if attributes is None else list(attributes))
+
+
+@brief
 def example_detail(slug: str, example_id: int) -> body.ExampleDetail:
     return client().example_detail(slug, example_id)
 

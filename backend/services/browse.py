@@ -94,9 +94,8 @@ def choose(
     """
     if rule.value is not None and rule.attribute is None:
         raise SettingsError(f"Which attribute has the value {rule.value!r}?", fix="Name it as attribute.")
-    if rule.attribute is not None and rule.attribute not in project.attributes:
-        known = ", ".join(project.attributes) or "none"
-        raise SettingsError(f"There is no attribute {rule.attribute!r}.", fix=f"This project has: {known}.")
+    if rule.attribute is not None:
+        known_attribute(project, rule.attribute)
     order, versions = _order(store, session, project, split, sort)
     said = examples.votes(store, session, project.id) if rule.correct is not None else None
     votable = said is not None and split is Split.VALIDATION
@@ -128,6 +127,13 @@ def choose(
     voted = () if said is None else examples.voters(session, project.id)
     key = (id(store), project.id, project.fingerprint, split, rule.model_dump_json(), view, sort, versions, voted)
     return _kept(key, make)
+
+
+def known_attribute(project: tables.Project, name: str) -> None:
+    """Refuse an attribute that is not there."""
+    if name not in project.attributes:
+        known = ", ".join(project.attributes) or "none"
+        raise SettingsError(f"There is no attribute {name!r}.", fix=f"This project has: {known}.")
 
 
 _cache: dict[tuple[object, ...], Chosen] = {}

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
 from backend.services import directions, examples
-from backend.services.browse import Chosen, Sort, choose
+from backend.services.browse import Chosen, Sort, choose, known_attribute
 from backend.store import projects as project_store
 from backend.store import scores, tables
 from backend.store.db import Store
@@ -30,15 +30,21 @@ def summary(
     rule: api.ExampleFilter | None = None,
     view: int | None = None,
     sort: Sort | None = None,
+    attributes: Sequence[str] | None = None,
 ) -> api.ViewSummary:
-    """Counts over the examples that a page of the same query is cut from, and over all of the split."""
+    """Counts over the examples that a page of the same query is cut from, and over all of the split.
+
+    Args:
+        attributes: those to count; None: all.
+    """
     sort = sort or Sort()
     with store.read() as session:
         project = project_store.get(session, slug)
         found = choose(store, session, project, split, rule or api.ExampleFilter(), view, sort)
         label = examples.labels(store, project, split)
         counts = [_counts("class", "class", project.class_names, label, found.positions)]
-        for name in project.attributes:
+        for name in project.attributes if attributes is None else attributes:
+            known_attribute(project, name)
             column = examples.coded(store, project, split, name)
             counts.append(_counts("attribute", name, column.values, column.code, found.positions))
         said = examples.votes(store, session, project.id) if split is Split.VALIDATION else None

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 import streamlit as st
 from pydantic import BaseModel
@@ -46,6 +48,16 @@ def curl_text(method: str, path: str, body: BaseModel | dict[str, Any] | None = 
     values = body.model_dump(mode="json", exclude_unset=True) if isinstance(body, BaseModel) else body
     text = json.dumps(values, ensure_ascii=False).replace("'", "'\\''")
     return f"curl{login} -X {method} '{url}' -H 'Content-Type: application/json' -d '{text}'"
+
+
+def as_arguments(arguments: Mapping[str, Any]) -> str:
+    """Keyword arguments as they are written in a call."""
+    return ", ".join(f"{name}={(str(v) if isinstance(v, str) else v)!r}" for name, v in arguments.items())
+
+
+def as_query(arguments: Mapping[str, Any]) -> str:
+    """The same in an address."""
+    return urlencode(arguments, doseq=True)
 
 
 def as_python(body: BaseModel) -> str:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
 import streamlit as st
 
 from unskew.charts.base import Chart
 
-_CONFIG = {
+Mode = Literal["points", "box", "lasso"]
+_CONFIG: dict[str, Any] = {
     "displaylogo": False,
     "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d", "zoomIn2d", "zoomOut2d", "pan2d", "zoom2d"],
     "toImageButtonOptions": {"format": "png", "scale": 2},
@@ -20,16 +24,32 @@ def picked_in(key: str) -> list[int]:
     return [int(point["customdata"][0]) for point in points if point.get("customdata")]
 
 
-def show(chart: Chart, *, key: str, title: str = "", select: bool = False) -> None:
-    """Draw the figure; `key` must be unique on the page. With `select` a person can pick points: see `picked_in`."""
+def show(
+    chart: Chart,
+    *,
+    key: str,
+    title: str = "",
+    select: Sequence[Mode] = (),
+    on_select: Callable[[], None] | Literal["rerun"] = "rerun",
+    tools: bool = True,
+) -> None:
+    """Draw the figure; `key` must be unique on the page.
+
+    Args:
+        select: by what means a person can pick in it; what is picked stands in the session state under `key`.
+        on_select: called as soon as something was picked, before the page is drawn again.
+        tools: whether buttons lie over the figure; over a small one they hide it.
+    """
     if title:
         st.markdown(f"**{title}**")
-    config = {**_CONFIG, "toImageButtonOptions": {**_CONFIG["toImageButtonOptions"], "filename": f"unskew-{key}"}}  # type: ignore[dict-item]
+    config = {**_CONFIG, "toImageButtonOptions": {**_CONFIG["toImageButtonOptions"], "filename": f"unskew-{key}"}}
+    if not tools:
+        config["displayModeBar"] = False
     if select:
         config["modeBarButtonsToRemove"] = ["autoScale2d", "pan2d"]
         # points are named by their own id: an index would count within one trace only
         st.plotly_chart(
-            chart.figure, key=key, config=config, alt=chart.alt, on_select="rerun", selection_mode=("lasso", "box")
+            chart.figure, key=key, config=config, alt=chart.alt, on_select=on_select, selection_mode=tuple(select)
         )
     else:
         st.plotly_chart(chart.figure, key=key, config=config, alt=chart.alt)

@@ -8,19 +8,20 @@ from typing import Any
 import streamlit as st
 
 from frontend import address, api
-from frontend.components.code import as_python, code
+from frontend.components.code import as_arguments, as_python, as_query, code
 from frontend.components.gallery import gallery
 from frontend.components.messages import attempt
 from frontend.components.rights import needs
 from frontend.components.shell import require_project
 from frontend.components.tables import SPLITS
+from frontend.views import browse_summary
+from frontend.views.browse_summary import ANY
 from unskew.charts import directions as charts
 from unskew.charts import format as fmt
 from unskew.schemas.api import ExampleFilter, ProjectDetail, SavedView, ViewCreate
 from unskew.schemas.enums import Role, Split
 
 PAGE = 96
-ANY = "any"
 TILES = {"small": 60, "medium": 84, "large": 128, "huge": 220}  # least width in px
 VOTES = {ANY: None, "right": True, "wrong": False}
 
@@ -38,10 +39,16 @@ class Query:
     low: float | None = None  # of what the page is sorted by
     high: float | None = None
 
+    @property
+    def bounded(self) -> bool:
+        return self.low is not None or self.high is not None
+
     def arguments(self) -> dict[str, Any]:
         """Keyword arguments of `Client.examples`, without those at rest."""
-        given = {"split": self.split, "view": self.view, "direction": self.direction, "score_set": self.score_set}
-        given |= {"descending": self.descending or None, "low": self.low, "high": self.high} | self.rule.model_dump()
+        # the rule's own bounds are None: it can be saved as a view, which has no order
+        given: dict[str, Any] = {"split": self.split} | self.rule.model_dump()
+        given |= {"view": self.view, "direction": self.direction, "score_set": self.score_set}
+        given |= {"descending": self.descending or None, "low": self.low, "high": self.high}
         return {name: value for name, value in given.items() if value is not None}
 
 
@@ -52,11 +59,14 @@ def browse() -> None:
     found = api.examples(project.slug, **arguments, limit=1)  # refuses what cannot be asked for
     with st.container(horizontal=True, vertical_alignment="center"):
         tile = _tile_size()
+        summarised = browse_summary.switch()
+        browse_summary.clear_button(query.rule, query.bounded)
         _save(project, query, found.total)
-        shown = ", ".join(f"{name}={value!r}" for name, value in arguments.items() if name != "split")
-        call = f'client.examples("{project.slug}", split="{query.split}"{", " if shown else ""}{shown}, limit={PAGE})'
-        asked = "&".join(f"{name}={value}" for name, value in arguments.items())
-        code(call, "GET", f"/projects/{project.slug}/examples?{asked}&limit={PAGE}", key="b_code")
+        asked = arguments | {"limit": PAGE}
+        call = f'client.examples("{project.slug}", {as_arguments(asked)})'
+        code(call, "GET", f"/projects/{project.slug}/examples?{as_query(asked)}", key="b_code")
+    if summarised:
+        browse_summary.histograms(project, query.rule, arguments)
     sorted_by = query.direction is not None or query.score_set is not None
     gallery(project, arguments, key="b_gallery", size=PAGE, tile=tile, values=sorted_by)
     st.caption("✓ and ✗: whether most attributed checkpoints are right. Click a tile to look closer.")
@@ -90,10 +100,11 @@ def _controls(project: ProjectDetail) -> Query:
 def _range() -> tuple[float | None, float | None]:
     """Bounds of what the page is sorted by; empty: none."""
     found = []
-    for key, title in (("b_low", "From"), ("b_high", "To")):
-        address.restore_number(key)
-        found.append(st.number_input(title, value=None, key=key, format="%g", width=110, placeholder="any"))
-        address.remember(key, found[-1])
+    with st.container(horizontal=True, width="content", gap="small"):  # never on two lines
+        for key, title in (("b_low", "From"), ("b_high", "To")):
+            address.restore_number(key)
+            found.append(st.number_input(title, value=None, key=key, format="%g", width=110, placeholder="any"))
+            address.remember(key, found[-1])
     return found[0], found[1]
 
 
@@ -153,7 +164,10 @@ def _save(project: ProjectDetail, query: Query, total: int) -> None:
     if query.view is not None or query.rule == ExampleFilter():
         return
     with st.popover("Save filters as view", icon=":material/bookmark_add:", key="b_view_box", **needs(Role.LABELER)):
-        name = st.text_input("Name", key="b_view_name", max_chars=100, placeholder=fmt.plural(total, "example"))
+        hint = "" if query.bounded else fmt.plural(total, "example")
+        name = st.text_input("Name", key="b_view_name", max_chars=100, placeholder=hint)
+        if query.bounded:
+            st.caption("From and To are not kept: they belong to what the page is sorted by.")
         body = ViewCreate(name=name.strip() or "view", split=query.split, rule=query.rule)
         if st.button("Save view", key="b_view_save", type="primary") and attempt(
             lambda: api.create_view(project.slug, body), done=f"View “{body.name}” saved"

@@ -103,7 +103,7 @@ def _scatter(project: ProjectDetail, detail: DirectionDetail, others: list[Direc
             version=told.version,
         )
         names = (charts.direction_name(detail), charts.direction_name(other))
-        show(charts.scatter(points, names=names), key=key, select=True)
+        show(charts.scatter(points, names=names), key=key, select=("lasso", "box"))
 
 
 def _selection(project: ProjectDetail, detail: DirectionDetail, picked: list[int]) -> None:

@@ -162,6 +162,13 @@ def test_what_a_page_refuses_a_summary_refuses_in_the_same_words(shared: House) 
     problem(shared.http.get("/api/v1/projects/nothing/examples/summary"), 404)
 
 
+def test_only_attributes_that_are_asked_for_are_counted(shared: House) -> None:
+    every = shared.client.view_summary(PROJECT, label=1)
+    assert shared.client.view_summary(PROJECT, label=1, attributes=["border"]) == every
+    refused = shared.http.get(f"{PAGES}/summary", params={"attributes": ["border", "colour"]})
+    assert problem(refused, 422, "colour").fix == "This project has: border."
+
+
 def test_of_many_values_the_most_frequent_in_the_view_are_kept() -> None:
     code = np.repeat(np.arange(30), np.arange(1, 31))  # value i stands i + 1 times
     names = [f"class {i}" for i in range(30)]

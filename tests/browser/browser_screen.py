@@ -88,6 +88,40 @@ class Screen:
         button.evaluate("element => element.scrollIntoView({block: 'center'})")
         button.click()
 
+    def click_line(self, plot: Any, number: int) -> None:
+        """Click a line of a small figure of counts, at its number, once the figure answers the mouse.
+
+        Plotly forgets what the mouse is over when it is pressed within 50 ms of a move; `mouse.click` moves first.
+        """
+        text = plot.locator(".scatterlayer text").nth(number)
+        end = time.monotonic() + 60
+        aside = 0
+        while not plot.locator(".hovertext").count():
+            assert time.monotonic() < end
+            self.idle()
+            text.wait_for()
+            text.evaluate("element => element.scrollIntoView({block: 'center'})")
+            if box := text.bounding_box():  # none while the figure is drawn again
+                aside = 3 - aside  # a mouse that stays where it was is not noticed
+                self.page.mouse.move(box["x"] + box["width"] / 2 + aside, box["y"] + box["height"] / 2)
+                with suppress(TimeoutError):
+                    plot.locator(".hovertext").first.wait_for(timeout=1_000)
+        self.page.mouse.down()
+        self.page.mouse.up()
+
+    def drag_over(self, plot: Any, left: float, right: float) -> None:
+        """Draw over a figure from one share of its width to another."""
+        area = plot.locator(".nsewdrag").first
+        area.wait_for(state="attached")
+        self.idle()
+        area.hover()
+        box = area.bounding_box()
+        middle = box["y"] + box["height"] / 2
+        self.page.mouse.move(box["x"] + left * box["width"], middle)
+        self.page.mouse.down()
+        self.page.mouse.move(box["x"] + right * box["width"], middle + 3, steps=8)
+        self.page.mouse.up()
+
     def see(self, text: str, *, seconds: float = 30) -> None:
         """Wait until this text stands on the page."""
         self.page.get_by_text(text).first.wait_for(timeout=seconds * 1000)

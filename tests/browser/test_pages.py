@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 AXE = (Path(__file__).parent / "vendor" / "axe.min.js").read_text(encoding="utf-8")
 SERIOUS = ("serious", "critical")
-TABS = ("data", "data?data_tab=Browse", "data?data_tab=Import")
+TABS = ("data", "data?data_tab=Browse", "data?data_tab=Browse&b_hist=True", "data?data_tab=Import")
 PAGES = ("projects", *TABS, "models", "discover", "label", "prune", "jobs", "compare", "reports", "admin")
 LIGHT_AND_DARK = pytest.mark.parametrize("scheme", ["light", "dark"])
 

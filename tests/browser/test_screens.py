@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import parse_qs, urlparse
 
 import pytest
 from browser_screen import Screen, Server, wait_for
@@ -108,6 +109,68 @@ def test_pages_of_browse_are_turned_without_the_script(screen: Screen, server: S
     screen.see(f"–{following.total:,} of {following.total:,}")  # where one was
     pager.get_by_role("button", name="First page", exact=True).click()
     screen.see(f"1–96 of {following.total:,}")
+
+
+def test_histograms_of_browse_set_its_filters(screen: Screen, server: Server, browser: Any) -> None:
+    page, total = screen.page, server.api.view_summary(NAME, split=Split.VALIDATION).n
+    screen.open(f"data?project={NAME}&data_tab=Browse&b_split=validation")
+    screen.see(f"of {total:,}")
+    assert page.locator(".st-key-b_histograms").count() == 0
+    page.get_by_text("Histograms", exact=True).click()
+
+    classes, attribute, models = (page.locator(f".st-key-b_hist_{number} .js-plotly-plot") for number in range(3))
+    screen.click_line(classes, 1)
+    page.wait_for_url("**b_class=1*")
+    of_class = server.api.view_summary(NAME, split=Split.VALIDATION, label=1)
+    screen.see(f"of {of_class.n:,}")
+    screen.click_line(attribute, 0)
+    page.wait_for_url("**b_attribute=background*")
+    value = server.api.view_summary(NAME, split=Split.VALIDATION).counts[1].values[0].value
+    wanted = {"split": Split.VALIDATION, "label": 1, "attribute": "background", "value": value}
+    screen.see(f"of {server.api.view_summary(NAME, **wanted).n:,}")
+    screen.click_line(models, 1)
+    page.wait_for_url("**b_vote=wrong*")
+    left = server.api.examples(NAME, **wanted, correct=False, limit=1)
+    screen.see(f"of {left.total:,}")
+    wait_for(lambda: page.locator(".us-open").first.get_attribute("data-example") == str(left.items[0].id))
+
+    colleague = browser.new_context()
+    other = Screen(colleague.new_page(), server.url)
+    other.page.goto(page.url)
+    other.see(f"of {left.total:,}")
+    other.see(f"Blue: the {left.total:,} in the view")
+    colleague.close()
+
+    screen.click_line(models, 1)  # once more: no longer
+    page.wait_for_url("**b_vote=any*")
+    screen.press_button("b_clear")
+    page.wait_for_url("**b_class=any&b_attribute=any&*")
+    page.locator(".st-key-b_clear").wait_for(state="detached")
+    screen.see(f"Blue: the {total:,} in the view")
+
+
+def test_a_range_drawn_over_the_values_bounds_the_page(screen: Screen, server: Server) -> None:
+    page, direction = screen.page, server.api.directions(NAME, label=0)[0]
+    screen.open(f"data?project={NAME}&data_tab=Browse&b_split=validation&sort=direction.{direction.id}&b_hist=True")
+    screen.drag_over(page.locator(".st-key-b_hist_values .js-plotly-plot"), 0.3, 0.6)
+    page.wait_for_url("**b_low=*b_high=*")
+    asked = parse_qs(urlparse(page.url).query)
+    low, high = float(asked["b_low"][0]), float(asked["b_high"][0])
+    found = server.api.examples(NAME, split=Split.VALIDATION, direction=direction.id, low=low, high=high, limit=1)
+    every = server.api.examples(NAME, split=Split.VALIDATION, direction=direction.id, limit=1)
+    assert 0 < found.total < every.total and low < high
+    screen.see(f"of {found.total:,}")
+    wait_for(lambda: page.get_by_label("From", exact=True).input_value() == f"{low:g}")
+    page.reload()
+    screen.see(f"Blue: the {found.total:,} in the view")
+    wait_for(lambda: page.get_by_label("To", exact=True).input_value() == f"{high:g}")
+    screen.drag_over(page.locator(".st-key-b_hist_values .js-plotly-plot"), 0.5, 1.2)  # past the end: no upper bound
+    page.wait_for_url(lambda url: "b_high=" not in url)
+    above = float(parse_qs(urlparse(page.url).query)["b_low"][0])
+    more = server.api.examples(NAME, split=Split.VALIDATION, direction=direction.id, low=above, limit=1)
+    screen.see(f"of {more.total:,}")
+    screen.press_button("b_clear")
+    screen.see(f"Blue: the {every.total:,} in the view")
 
 
 def test_proponents_of_an_end_are_what_the_api_says(screen: Screen, server: Server) -> None:

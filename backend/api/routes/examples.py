@@ -61,10 +61,11 @@ def summary(
     direction: int | None = None,
     score_set: int | None = None,
     descending: bool = False,
+    attributes: Annotated[list[str] | None, Query(description="those to count; none named: all")] = None,
 ) -> api.ViewSummary:
     """What the examples of such pages are like: classes, attributes, right and wrong, and what they are sorted by."""
     sort = browse.Sort(direction, score_set, descending)
-    return browse_summary.summary(store, slug, split=split, rule=rule, view=view, sort=sort)
+    return browse_summary.summary(store, slug, split=split, rule=rule, view=view, sort=sort, attributes=attributes)
 
 
 @router.get("/by-id", dependencies=[VIEWER])
