@@ -156,6 +156,8 @@ class Client:
         low: float | None = None,
         high: float | None = None,
         view: int | None = None,
+        group_set: int | None = None,
+        group: int | None = None,
         direction: int | None = None,
         score_set: int | None = None,
         descending: bool = False,
@@ -164,7 +166,8 @@ class Client:
     ) -> api.ExamplePage:
         """One page, as stored or by a direction or by T of a score set; pass the page's `next` as `after`.
 
-        `value` needs `attribute`; `low` and `high` bound what the page is sorted by; `view`: only of that saved view.
+        `value` needs `attribute`; `group`, label-major, -1 = in none, needs `group_set`, and both validation; `low` and
+        `high` bound what the page is sorted by; `view`: only of that saved view.
         """
         given = {name: found for name, found in locals().items() if name not in ("self", "slug")}
         return self._one(api.ExamplePage, "GET", f"/projects/{slug}/examples", query=given)
@@ -181,6 +184,8 @@ class Client:
         low: float | None = None,
         high: float | None = None,
         view: int | None = None,
+        group_set: int | None = None,
+        group: int | None = None,
         direction: int | None = None,
         score_set: int | None = None,
         descending: bool = False,

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
 from backend.services import directions, examples
-from backend.store import pages, saved_views, scores, tables
+from backend.store import groups, pages, saved_views, scores, tables
 from backend.store import projects as project_store
 from backend.store.db import Store
-from unskew.errors import DataError, SettingsError
+from unskew.errors import DataError, NotFoundError, SettingsError
 from unskew.schemas import api
 from unskew.schemas.enums import Split
 
@@ -29,6 +29,18 @@ class Sort:
     direction: int | None = None
     score_set: int | None = None
     descending: bool = False
+
+
+@dataclass(frozen=True)
+class Member:
+    """Examples of a group as it stands now; validation only.
+
+    Attributes:
+        group: label-major number in the set; None = in any group, -1 = in none.
+    """
+
+    group_set: int
+    group: int | None = None
 
 
 @dataclass(frozen=True)
@@ -51,6 +63,7 @@ def page(
     split: Split,
     rule: api.ExampleFilter | None = None,
     view: int | None = None,
+    member: Member | None = None,
     sort: Sort | None = None,
     after: str | None = None,
     limit: int = 100,
@@ -59,7 +72,7 @@ def page(
     start = _place(after)
     with store.read() as session:
         project = project_store.get(session, slug)
-        found = choose(store, session, project, split, rule or api.ExampleFilter(), view, sort or Sort())
+        found = choose(store, session, project, split, rule or api.ExampleFilter(), view, sort or Sort(), member)
         some = found.positions[start : start + limit]
         values = None if found.values is None else found.values[start : start + limit]
         more = start + limit < len(found.positions)
@@ -86,8 +99,9 @@ def choose(
     rule: api.ExampleFilter,
     view: int | None,
     sort: Sort,
+    member: Member | None = None,
 ) -> Chosen:
-    """The positions that the rule and the view leave, in the order asked for; kept for the pages that follow.
+    """The positions that rule, view and group leave, in the order asked for; kept for the pages that follow.
 
     Raises:
         SettingsError: an attribute that is not there, an order or a filter that this split does not have.
@@ -105,6 +119,8 @@ def choose(
             fix="Choose split validation, or leave the filter out.",
         )
 
+    labelled = None if member is None else _labelled(session, project, split, member)
+
     def make() -> Chosen:
         positions, values = order()
         keep = np.ones(len(positions), dtype=bool)
@@ -115,6 +131,8 @@ def choose(
             keep &= np.equal(column, rule.value) if rule.value is not None else np.not_equal(column, "")
         if said is not None:
             keep &= examples.right(store, project, said)[positions] == rule.correct
+        if member is not None:
+            keep &= _in_group(groups.assignment(session, member.group_set).group, member.group)[positions]
         if view is not None:
             keep &= np.isin(positions, view_positions(store, session, project, split, view))
         if values is not None:
@@ -125,8 +143,27 @@ def choose(
         return Chosen(positions[keep], values)
 
     voted = () if said is None else examples.voters(session, project.id)
-    key = (id(store), project.id, project.fingerprint, split, rule.model_dump_json(), view, sort, versions, voted)
-    return _kept(key, make)
+    rules = (rule.model_dump_json(), view, member, labelled)
+    return _kept((id(store), project.id, project.fingerprint, split, rules, sort, versions, voted), make)
+
+
+def _labelled(session: Session, project: tables.Project, split: Split, member: Member) -> int:
+    """The set's version, which rises with every label."""
+    row = groups.get(session, member.group_set)
+    if row.project_id != project.id:
+        raise NotFoundError(f"This project has no group set {member.group_set}.")
+    if split is not Split.VALIDATION:
+        raise SettingsError("Groups hold validation examples only.", fix="Choose split validation.")
+    n = groups.n_per_class(row) * len(project.class_names)
+    if member.group is not None and not -1 <= member.group < n:
+        raise SettingsError(
+            f"Group set {row.name!r} has no group {member.group}.", fix=f"Choose 0 to {n - 1}, or -1: in no group."
+        )
+    return row.version
+
+
+def _in_group(group: NDArray[np.int64], wanted: int | None) -> NDArray[np.bool_]:
+    return group >= 0 if wanted is None else group == wanted
 
 
 def known_attribute(project: tables.Project, name: str) -> None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
 from backend.services import directions, examples
-from backend.services.browse import Chosen, Sort, choose, known_attribute
+from backend.services.browse import Chosen, Member, Sort, choose, known_attribute
 from backend.store import projects as project_store
 from backend.store import scores, tables
 from backend.store.db import Store
@@ -29,6 +29,7 @@ def summary(
     split: Split,
     rule: api.ExampleFilter | None = None,
     view: int | None = None,
+    member: Member | None = None,
     sort: Sort | None = None,
     attributes: Sequence[str] | None = None,
 ) -> api.ViewSummary:
@@ -40,7 +41,7 @@ def summary(
     sort = sort or Sort()
     with store.read() as session:
         project = project_store.get(session, slug)
-        found = choose(store, session, project, split, rule or api.ExampleFilter(), view, sort)
+        found = choose(store, session, project, split, rule or api.ExampleFilter(), view, sort, member)
         label = examples.labels(store, project, split)
         counts = [_counts("class", "class", project.class_names, label, found.positions)]
         for name in project.attributes if attributes is None else attributes:

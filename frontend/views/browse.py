@@ -33,6 +33,7 @@ class Query:
     split: Split
     rule: ExampleFilter
     view: int | None
+    member: tuple[int, int] | None  # group set, label-major group
     direction: int | None
     score_set: int | None
     descending: bool
@@ -47,6 +48,8 @@ class Query:
         """Keyword arguments of `Client.examples`, without those at rest."""
         # the rule's own bounds are None: it can be saved as a view, which has no order
         given: dict[str, Any] = {"split": self.split} | self.rule.model_dump()
+        if self.member is not None:
+            given |= {"group_set": self.member[0], "group": self.member[1]}
         given |= {"view": self.view, "direction": self.direction, "score_set": self.score_set}
         given |= {"descending": self.descending or None, "low": self.low, "high": self.high}
         return {name: value for name, value in given.items() if value is not None}
@@ -60,7 +63,7 @@ def browse() -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         tile = _tile_size()
         summarised = browse_summary.switch()
-        browse_summary.clear_button(query.rule, query.bounded)
+        browse_summary.clear_button(query.rule, query.bounded or query.member is not None)
         _save(project, query, found.total)
         asked = arguments | {"limit": PAGE}
         call = f'client.examples("{project.slug}", {as_arguments(asked)})'
@@ -86,6 +89,7 @@ def _controls(project: ProjectDetail) -> Query:
         pairs = [f"{c.attribute}={c.value}" for c in project.attribute_counts]
         pair = _choice("Attribute", "b_attribute", sorted(set(pairs)), str) if pairs else None
         attribute, _, value = pair.partition("=") if pair else (None, "", None)
+        member = _group(project) if split == Split.VALIDATION else None
         votes = ANY
         if split == Split.VALIDATION and api.attributions(project.slug):
             address.restore("b_vote", list(VOTES), ANY)
@@ -94,7 +98,20 @@ def _controls(project: ProjectDetail) -> Query:
         direction, score_set, descending = _order(project, split)
         low, high = (None, None) if direction is None and score_set is None else _range()
     rule = ExampleFilter(label=label, attribute=attribute, value=value, correct=VOTES[votes])
-    return Query(split, rule, view.id if view else None, direction, score_set, descending, low, high)
+    return Query(split, rule, view.id if view else None, member, direction, score_set, descending, low, high)
+
+
+def _group(project: ProjectDetail) -> tuple[int, int] | None:
+    """Of a group set, as its labels stand; kept out of views, which other projects' archives take along."""
+    names: dict[str, str] = {}
+    for found in api.group_sets(project.slug):
+        names |= {f"{found.id}.{group.id}": f"{found.name}: {group.name}" for group in found.groups}
+        names[f"{found.id}.-1"] = f"{found.name}: in no group"
+    chosen = _choice("Group", "b_group", list(names), lambda key: names[key]) if names else None
+    if chosen is None:
+        return None
+    group_set, _, group = chosen.partition(".")
+    return int(group_set), int(group)
 
 
 def _range() -> tuple[float | None, float | None]:
@@ -161,7 +178,7 @@ def _order(project: ProjectDetail, split: Split) -> tuple[int | None, int | None
 
 def _save(project: ProjectDetail, query: Query, total: int) -> None:
     """Filters become a view: the rule is kept, not the rows."""
-    if query.view is not None or query.rule == ExampleFilter():
+    if query.view is not None or query.member is not None or query.rule == ExampleFilter():
         return
     with st.popover("Save filters as view", icon=":material/bookmark_add:", key="b_view_box", **needs(Role.LABELER)):
         hint = "" if query.bounded else fmt.plural(total, "example")

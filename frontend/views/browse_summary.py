@@ -18,7 +18,14 @@ from unskew.charts.base import Chart
 from unskew.schemas.api import Counts, ExampleFilter, Histogram, ProjectDetail
 
 ANY = "any"
-AT_REST: dict[str, str | None] = {"b_class": ANY, "b_attribute": ANY, "b_vote": ANY, "b_low": None, "b_high": None}
+AT_REST: dict[str, str | None] = {
+    "b_class": ANY,
+    "b_attribute": ANY,
+    "b_vote": ANY,
+    "b_group": ANY,
+    "b_low": None,
+    "b_high": None,
+}
 WIDTH = 255  # px of a figure
 ATTRIBUTES = 3  # have a figure before somebody chooses among more; with the class they fill a line
 TURNS = "b_turns"  # filters set by figures so far
@@ -31,8 +38,8 @@ def switch() -> bool:
     return address.kept("b_hist", on)
 
 
-def clear_button(rule: ExampleFilter, bounded: bool) -> None:
-    if rule != ExampleFilter() or bounded:
+def clear_button(rule: ExampleFilter, further: bool) -> None:
+    if rule != ExampleFilter() or further:
         st.button("Clear filters", key="b_clear", icon=":material/filter_alt_off:", on_click=_clear)
 
 

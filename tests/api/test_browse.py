@@ -164,3 +164,34 @@ def test_the_nearest_are_near_along_every_direction(shared: House) -> None:
     assert distances == sorted(distances) and extreme.id not in [e.id for e in found]
     assert {e.label for e in found} == {direction.label}
     problem(shared.http.get(f"{EXAMPLES}/{every(shared, Split.TEST)[0].id}/nearest"), 409)
+
+
+# ---------------------------------------------------------------- groups
+def test_a_group_filters_as_its_labels_stand(house: House) -> None:
+    made = next(g for g in house.client.group_sets(PROJECT) if g.attribute == "border")
+    for group in made.groups:
+        page = house.client.examples(PROJECT, split=Split.VALIDATION, group_set=made.id, group=group.id, limit=1000)
+        value = group.name.rpartition(" ")[2].strip("()")
+        assert page.total == group.n and all(e.label == group.label for e in page.items), value
+        assert len({e.attributes["border"] for e in page.items}) == 1
+    before = house.client.examples(PROJECT, split=Split.VALIDATION, group_set=made.id, group=0, limit=1000)
+    moved = before.items[0]
+    write = api.LabelWrite(key="moved-to-the-other", example_id=moved.id, group=1)
+    house.client.write_labels(made.id, api.LabelBatch(labels=[write]))
+    after = house.client.examples(PROJECT, split=Split.VALIDATION, group_set=made.id, group=0, limit=1000)
+    assert [e.id for e in after.items] == [e.id for e in before.items[1:]], "what was kept knows of the label"
+    nobody = house.client.examples(PROJECT, split=Split.VALIDATION, group_set=made.id, group=-1)
+    everybody = house.client.view_summary(PROJECT, split=Split.VALIDATION, group_set=made.id)
+    assert (nobody.total, everybody.n) == (0, everybody.n_split)
+
+
+def test_a_group_that_is_not_there_is_said(shared: House) -> None:
+    made = shared.client.group_sets(PROJECT)[0].id
+    for extra, status, words in (
+        ({"group_set": made, "group": 99}, 422, "no group 99"),
+        ({"group_set": 99}, 404, "no group set 99"),
+        ({"group": 0}, 422, "of which set"),
+        ({"group_set": made, "split": "train"}, 422, "validation"),
+    ):
+        for path in (EXAMPLES, f"{EXAMPLES}/summary"):
+            problem(shared.http.get(path, params={"split": "validation", **extra}), status, words)

@@ -147,7 +147,8 @@ def ask(http: TestClient, route: APIRoute, values: dict[str, str]) -> Any:
     (method,) = route.methods or {"GET"}
     run, direction, example = values["run_id"], values["direction_id"], values["example_id"]
     asked = {"k": "1", "before_run": run, "after_run": run, "runs": run, "other": direction, "ids": example}
-    query = asked | {"end": "1", "group": "0"} if method == "GET" else {}
+    group = {"group_set": values["group_set_id"], "group": "0", "split": "validation"}
+    query = asked | group | {"end": "1"} if method == "GET" else {}
     body = None if method in ("GET", "DELETE") else {"nothing": "that fits"}
     return http.request(method, path, params=query, json=body)
 

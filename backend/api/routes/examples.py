@@ -11,6 +11,7 @@ from fastapi.responses import Response
 from backend.api.deps import Cursor, Limit, StoreDep
 from backend.api.rights import VIEWER
 from backend.services import browse, browse_summary, examples, images, influence
+from unskew.errors import SettingsError
 from unskew.schemas import api
 from unskew.schemas.enums import Split
 
@@ -33,6 +34,17 @@ def _rule(
     return api.ExampleFilter(label=label, attribute=attribute, value=value, correct=correct, low=low, high=high)
 
 
+def _member(
+    group_set: int | None = None,
+    group: Annotated[int | None, Query(description="label-major number in the set; -1: in no group")] = None,
+) -> browse.Member | None:
+    if group_set is None:
+        if group is not None:
+            raise SettingsError(f"Group {group} of which set?", fix="Name it as group_set.")
+        return None
+    return browse.Member(group_set, group)
+
+
 @router.get("", dependencies=[VIEWER])
 def page(
     store: StoreDep,
@@ -40,6 +52,7 @@ def page(
     rule: Annotated[api.ExampleFilter, Depends(_rule)],
     split: Split = Split.TRAIN,
     view: int | None = None,
+    member: Annotated[browse.Member | None, Depends(_member)] = None,
     direction: int | None = None,
     score_set: int | None = None,
     descending: bool = False,
@@ -48,7 +61,9 @@ def page(
 ) -> api.ExamplePage:
     """One page of a split: as stored, or by a direction, or by T of a score set; filtered, or of a saved view."""
     sort = browse.Sort(direction, score_set, descending)
-    return browse.page(store, slug, split=split, rule=rule, view=view, sort=sort, after=after, limit=limit)
+    return browse.page(
+        store, slug, split=split, rule=rule, view=view, member=member, sort=sort, after=after, limit=limit
+    )
 
 
 @router.get("/summary", dependencies=[VIEWER])
@@ -58,6 +73,7 @@ def summary(
     rule: Annotated[api.ExampleFilter, Depends(_rule)],
     split: Split = Split.TRAIN,
     view: int | None = None,
+    member: Annotated[browse.Member | None, Depends(_member)] = None,
     direction: int | None = None,
     score_set: int | None = None,
     descending: bool = False,
@@ -65,7 +81,9 @@ def summary(
 ) -> api.ViewSummary:
     """What the examples of such pages are like: classes, attributes, right and wrong, and what they are sorted by."""
     sort = browse.Sort(direction, score_set, descending)
-    return browse_summary.summary(store, slug, split=split, rule=rule, view=view, sort=sort, attributes=attributes)
+    return browse_summary.summary(
+        store, slug, split=split, rule=rule, view=view, member=member, sort=sort, attributes=attributes
+    )
 
 
 @router.get("/by-id", dependencies=[VIEWER])
