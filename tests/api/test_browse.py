@@ -45,6 +45,8 @@ def test_bounds_and_right_and_wrong_filter(shared: House) -> None:
     assert [e.id for e in wrong.items] == missed
     problem(shared.http.get(EXAMPLES, params={"split": "train", "correct": True}), 422, "validation")
     problem(shared.http.get(EXAMPLES, params={"split": "test", "direction": direction.id}), 422, "test")
+    for bound in ("nan", "inf", "-inf"):
+        problem(shared.http.get(EXAMPLES, params={"direction": direction.id, "low": bound}), 422, "low")
 
 
 def test_by_t_the_most_harmful_come_first(shared: House) -> None:

@@ -18,7 +18,7 @@ LIMIT = 150_000  # bytes
 PAGES = {
     "projects": ("projects", "light", 640),
     "data": ("data", "light", 640),
-    "browse": ("data?data_tab=Browse&b_split=validation&b_vote=wrong", "light", 900),
+    "browse": ("data?data_tab=Browse&b_split=validation&b_vote=wrong&b_hist=True", "light", 900),
     "import": ("data?data_tab=Import", "light", 900),
     "models": ("models", "light", 900),
     "discover": ("discover", "light", 900),

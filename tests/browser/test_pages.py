@@ -19,8 +19,16 @@ LIGHT_AND_DARK = pytest.mark.parametrize("scheme", ["light", "dark"])
 
 
 def violations(page: Any) -> list[str]:
-    """What axe-core finds on the page as it stands, serious and critical ones."""
+    """What axe-core finds on the page at rest, serious and critical ones; what a redraw dims is looked at again."""
     page.evaluate(AXE)
+    first = _seen(page)
+    if not first:
+        return []
+    page.wait_for_timeout(2000)
+    return [what for what in _seen(page) if what in first]
+
+
+def _seen(page: Any) -> list[str]:
     found = json.loads(page.evaluate("axe.run().then(r => JSON.stringify(r.violations))"))
     return [
         f"{v['id']}: {node['target']} {node['html'][:160]}"

@@ -20,6 +20,7 @@ router = APIRouter(prefix="/projects/{slug}/examples", tags=["examples"])
 # Ids are never given twice and a row's file never changes; of another login the browser must ask again.
 FOR_GOOD = {"Cache-Control": "private, max-age=31536000, immutable", "Vary": "Cookie, Authorization"}
 ALONE = {"Content-Security-Policy": "sandbox; default-src 'none'"}  # opened by itself, a file runs nothing
+Bound = Annotated[float | None, Query(allow_inf_nan=False)]
 Ids = Annotated[str, Query(max_length=20_000, pattern=r"^\d+(,\d+){0,999}$")]
 
 
@@ -28,8 +29,8 @@ def _rule(
     attribute: str | None = None,
     value: str | None = None,
     correct: bool | None = None,
-    low: float | None = None,
-    high: float | None = None,
+    low: Bound = None,
+    high: Bound = None,
 ) -> api.ExampleFilter:
     return api.ExampleFilter(label=label, attribute=attribute, value=value, correct=correct, low=low, high=high)
 
