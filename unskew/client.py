@@ -14,7 +14,7 @@ import time
 from base64 import b64decode
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypedDict, TypeVar, Unpack
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
@@ -63,6 +63,24 @@ class Transport(Protocol):
         self, method: str, url: str, *, params: Any = None, json: Any = None, content: Any = None, headers: Any = None
     ) -> Any: ...
     def close(self) -> None: ...
+
+
+class ExampleQuery(TypedDict, total=False):
+    """Which examples of a project, in which order; None or left out: does not matter."""
+
+    split: Split  # left out: train
+    label: int | None
+    attribute: str | None
+    value: str | None  # goes with `attribute`
+    correct: bool | None  # by the majority of the attributed checkpoints; validation only
+    low: float | None  # bounds of what the page is sorted by
+    high: float | None
+    view: int | None  # only of that saved view
+    group_set: int | None  # validation only
+    group: int | None  # goes with `group_set`: label-major number, -1 = in none
+    direction: int | None  # sorted by its projection or loading
+    score_set: int | None  # sorted by T
+    descending: bool
 
 
 class Client:
@@ -145,58 +163,21 @@ class Client:
         self._request("DELETE", f"/projects/{slug}")
 
     def examples(
-        self,
-        slug: str,
-        *,
-        split: Split = Split.TRAIN,
-        label: int | None = None,
-        attribute: str | None = None,
-        value: str | None = None,
-        correct: bool | None = None,
-        low: float | None = None,
-        high: float | None = None,
-        view: int | None = None,
-        group_set: int | None = None,
-        group: int | None = None,
-        direction: int | None = None,
-        score_set: int | None = None,
-        descending: bool = False,
-        after: str | None = None,
-        limit: int = 100,
+        self, slug: str, *, after: str | None = None, limit: int = 100, **query: Unpack[ExampleQuery]
     ) -> api.ExamplePage:
-        """One page, as stored or by a direction or by T of a score set; pass the page's `next` as `after`.
-
-        `value` needs `attribute`; `group`, label-major, -1 = in none, needs `group_set`, and both validation; `low` and
-        `high` bound what the page is sorted by; `view`: only of that saved view.
-        """
-        given = {name: found for name, found in locals().items() if name not in ("self", "slug")}
-        return self._one(api.ExamplePage, "GET", f"/projects/{slug}/examples", query=given)
+        """One page, as stored or by a direction or by T of a score set; pass the page's `next` as `after`."""
+        asked: dict[str, Any] = {**query, "after": after, "limit": limit}
+        return self._one(api.ExamplePage, "GET", f"/projects/{slug}/examples", query=asked)
 
     def view_summary(
-        self,
-        slug: str,
-        *,
-        split: Split = Split.TRAIN,
-        label: int | None = None,
-        attribute: str | None = None,
-        value: str | None = None,
-        correct: bool | None = None,
-        low: float | None = None,
-        high: float | None = None,
-        view: int | None = None,
-        group_set: int | None = None,
-        group: int | None = None,
-        direction: int | None = None,
-        score_set: int | None = None,
-        descending: bool = False,
-        attributes: list[str] | None = None,
+        self, slug: str, *, attributes: list[str] | None = None, **query: Unpack[ExampleQuery]
     ) -> api.ViewSummary:
         """Counts by class, attribute, right and wrong, and of what it is sorted by, over all pages of `examples`.
 
         `attributes`: those to count; None: all, which takes a while for the first time where there are many.
         """
-        given = {name: found for name, found in locals().items() if name not in ("self", "slug")}
-        return self._one(api.ViewSummary, "GET", f"/projects/{slug}/examples/summary", query=given)
+        asked: dict[str, Any] = {**query, "attributes": attributes}
+        return self._one(api.ViewSummary, "GET", f"/projects/{slug}/examples/summary", query=asked)
 
     def example(self, slug: str, example_id: int) -> api.Example:
         return self._one(api.Example, "GET", f"/projects/{slug}/examples/{example_id}")

@@ -60,9 +60,7 @@ def rounds(
             last = found[-1]
             number = len(found) + 1
             name = f"{project_service.get(store, project).name}, round {number}"
-            slug = project_service.slug_for(name)
-            if slug not in {p.slug for p in project_service.list_projects(store)}:
-                _continue(store, last["project"], last["prune_set"], name, quiet=as_json)
+            slug = _next(store, last["project"], last["prune_set"], name, quiet=as_json)
             found.append(_round(store, slug, number, seeds(seeds_), quiet=as_json))
         shown = table("Rounds", _COLUMNS, [_row(one) for one in found])
         shown.caption = found[-1]["ended"] or "As many rounds as were allowed; there may be more to find."
@@ -135,6 +133,24 @@ def _on_test(store: Store, made: api.ProjectDetail) -> dict[str, Any]:
     rows = compare_service.compare(store, made.slug, split=Split.TEST, attribute=made.attributes[0]).methods
     worst = {row.method: row.worst_group_accuracy.value for row in rows}
     return {"test_before": worst.get(Method.ERM), "test_after": worst.get(Method.AUTO_TRAK)}
+
+
+def _next(store: Store, slug: str, prune_set: int, name: str, *, quiet: bool) -> str:
+    """The project of the next round, made unless it is there.
+
+    Raises:
+        ConflictError: one of its name is there, and is another.
+    """
+    own = project_service.slug_for(name)
+    if own not in {project.slug for project in project_service.list_projects(store)}:
+        return _continue(store, slug, prune_set, name, quiet=quiet).slug
+    source = project_service.get(store, own).source
+    if (source.get("continues"), source.get("prune_set")) != (slug, prune_set):
+        raise ConflictError(
+            f"There is a project {own!r} already, and it does not continue prune set {prune_set} of {slug!r}.",
+            fix=f"Delete it: unskew delete {own}. Or go on by hand: unskew continue {slug} --name NAME",
+        )
+    return own
 
 
 def _continue(store: Store, slug: str, prune_set: int, name: str, *, quiet: bool) -> api.ProjectDetail:

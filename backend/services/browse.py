@@ -7,7 +7,7 @@ turning a page costs one query for its rows, whatever the size of the split.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +44,22 @@ class Member:
 
 
 @dataclass(frozen=True)
+class Query:
+    """Which examples of a project, in which order.
+
+    Attributes:
+        view: only those of this saved view.
+        member: only those of this group.
+    """
+
+    split: Split = Split.TRAIN
+    rule: api.ExampleFilter = field(default_factory=api.ExampleFilter)
+    view: int | None = None
+    member: Member | None = None
+    sort: Sort = field(default_factory=Sort)
+
+
+@dataclass(frozen=True)
 class Chosen:
     """Positions of a split that a page is cut from.
 
@@ -56,28 +72,17 @@ class Chosen:
     values: NDArray[np.float64] | None
 
 
-def page(
-    store: Store,
-    slug: str,
-    *,
-    split: Split,
-    rule: api.ExampleFilter | None = None,
-    view: int | None = None,
-    member: Member | None = None,
-    sort: Sort | None = None,
-    after: str | None = None,
-    limit: int = 100,
-) -> api.ExamplePage:
+def page(store: Store, slug: str, query: Query, *, after: str | None = None, limit: int = 100) -> api.ExamplePage:
     """One page; the next one follows `after`, a place in this order."""
     start = _place(after)
     with store.read() as session:
         project = project_store.get(session, slug)
-        found = choose(store, session, project, split, rule or api.ExampleFilter(), view, sort or Sort(), member)
+        found = choose(store, session, project, query)
         some = found.positions[start : start + limit]
         values = None if found.values is None else found.values[start : start + limit]
         more = start + limit < len(found.positions)
         return api.ExamplePage(
-            items=examples.at(store, session, project, split, some, values),
+            items=examples.at(store, session, project, query.split, some, values),
             total=len(found.positions),
             next=str(start + limit) if more else None,
         )
@@ -91,21 +96,13 @@ def _place(cursor: str | None) -> int:
     return int(cursor)
 
 
-def choose(
-    store: Store,
-    session: Session,
-    project: tables.Project,
-    split: Split,
-    rule: api.ExampleFilter,
-    view: int | None,
-    sort: Sort,
-    member: Member | None = None,
-) -> Chosen:
+def choose(store: Store, session: Session, project: tables.Project, query: Query) -> Chosen:
     """The positions that rule, view and group leave, in the order asked for; kept for the pages that follow.
 
     Raises:
         SettingsError: an attribute that is not there, an order or a filter that this split does not have.
     """
+    split, rule, view, member, sort = query.split, query.rule, query.view, query.member, query.sort
     if rule.value is not None and rule.attribute is None:
         raise SettingsError(f"Which attribute has the value {rule.value!r}?", fix="Name it as attribute.")
     if rule.attribute is not None:
@@ -257,7 +254,7 @@ def create_view(store: Store, slug: str, wanted: api.ViewCreate) -> api.SavedVie
             rule=wanted.rule.model_dump(mode="json"),
             positions=positions,
         )
-        choose(store, session, project, wanted.split, wanted.rule, None, Sort())  # refuses a rule that cannot be
+        choose(store, session, project, Query(wanted.split, wanted.rule))  # refuses a rule that cannot be
         return _body(store, session, project, saved_views.add(session, row))
 
 
@@ -285,7 +282,7 @@ def view_positions(
         raise SettingsError(
             f"View {row.name!r} holds {row.split} examples of project {row.project_id}.", fix="Choose its split."
         )
-    found = choose(store, session, project, split, api.ExampleFilter.model_validate(row.rule), None, Sort()).positions
+    found = choose(store, session, project, Query(split, api.ExampleFilter.model_validate(row.rule))).positions
     return found if row.positions is None else np.intersect1d(found, np.array(row.positions, dtype=np.int64))
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
 from backend.services import directions, examples
-from backend.services.browse import Chosen, Member, Sort, choose, known_attribute
+from backend.services.browse import Chosen, Query, choose, known_attribute
 from backend.store import projects as project_store
 from backend.store import scores, tables
 from backend.store.db import Store
@@ -22,26 +22,15 @@ from unskew.schemas.enums import Split
 VALUES = 20  # of a class or an attribute that are counted one by one: what a small figure can show
 
 
-def summary(
-    store: Store,
-    slug: str,
-    *,
-    split: Split,
-    rule: api.ExampleFilter | None = None,
-    view: int | None = None,
-    member: Member | None = None,
-    sort: Sort | None = None,
-    attributes: Sequence[str] | None = None,
-) -> api.ViewSummary:
+def summary(store: Store, slug: str, query: Query, *, attributes: Sequence[str] | None = None) -> api.ViewSummary:
     """Counts over the examples that a page of the same query is cut from, and over all of the split.
 
     Args:
         attributes: those to count; None: all.
     """
-    sort = sort or Sort()
     with store.read() as session:
         project = project_store.get(session, slug)
-        found = choose(store, session, project, split, rule or api.ExampleFilter(), view, sort, member)
+        found, split = choose(store, session, project, query), query.split
         label = examples.labels(store, project, split)
         counts = [_counts("class", "class", project.class_names, label, found.positions)]
         for name in project.attributes if attributes is None else attributes:
@@ -52,7 +41,7 @@ def summary(
         if said is not None:
             wrong = ~examples.right(store, project, said)
             counts.append(_counts("models", "models", ("right", "wrong"), wrong, found.positions))
-        histogram = None if found.values is None else _histogram(store, session, project, split, sort, found)
+        histogram = None if found.values is None else _histogram(store, session, project, query, found)
         return api.ViewSummary(n=len(found.positions), n_split=len(label), counts=counts, histogram=histogram)
 
 
@@ -67,11 +56,10 @@ def _counts(
     return api.Counts.model_validate({"of": of, "name": name, "values": bars, "left_out": len(values) - len(bars)})
 
 
-def _histogram(
-    store: Store, session: Session, project: tables.Project, split: Split, sort: Sort, found: Chosen
-) -> api.Histogram:
+def _histogram(store: Store, session: Session, project: tables.Project, query: Query, found: Chosen) -> api.Histogram:
     """Over the bins of all that has a value, so that bounds keep what lies around them in sight."""
-    every = choose(store, session, project, split, api.ExampleFilter(), None, sort).values
+    sort = query.sort
+    every = choose(store, session, project, Query(query.split, sort=sort)).values
     assert every is not None and found.values is not None
     if sort.score_set is not None:  # T's tails are long: bins as in its own figure
         edges = np.array(scores.get(session, sort.score_set).histogram["edges"])

@@ -13,6 +13,7 @@ from api_house import ADDRESS, PROJECT, House, done
 from starlette.testclient import TestClient
 from test_rights import user
 
+from backend.cli import rounds
 from backend.services import accounts
 from backend.store import projects, prunes, tables
 from unskew.client import Client
@@ -107,3 +108,9 @@ def _subpopulations(house: House) -> list[api.SubpopulationKey]:
     score_set = house.client.prune_sets(PROJECT)[0].score_set_id
     rows = house.client.subpopulations(score_set)
     return [api.SubpopulationKey(label=r.label, attribute=r.attribute, value=r.value) for r in rows]
+
+
+def test_a_project_that_only_has_the_name_is_no_next_round(shared: House) -> None:
+    prune_set = shared.client.prune_sets(PROJECT)[0].id
+    with pytest.raises(ConflictError, match=f"does not continue prune set {prune_set}"):
+        rounds._next(shared.store, PROJECT, prune_set, PROJECT, quiet=True)

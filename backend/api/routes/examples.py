@@ -46,45 +46,36 @@ def _member(
     return browse.Member(group_set, group)
 
 
-@router.get("", dependencies=[VIEWER])
-def page(
-    store: StoreDep,
-    slug: str,
+def _query(
     rule: Annotated[api.ExampleFilter, Depends(_rule)],
+    member: Annotated[browse.Member | None, Depends(_member)],
     split: Split = Split.TRAIN,
     view: int | None = None,
-    member: Annotated[browse.Member | None, Depends(_member)] = None,
     direction: int | None = None,
     score_set: int | None = None,
     descending: bool = False,
-    after: Cursor = None,
-    limit: Limit = 100,
-) -> api.ExamplePage:
+) -> browse.Query:
+    return browse.Query(split, rule, view, member, browse.Sort(direction, score_set, descending))
+
+
+Asked = Annotated[browse.Query, Depends(_query)]
+
+
+@router.get("", dependencies=[VIEWER])
+def page(store: StoreDep, slug: str, query: Asked, after: Cursor = None, limit: Limit = 100) -> api.ExamplePage:
     """One page of a split: as stored, or by a direction, or by T of a score set; filtered, or of a saved view."""
-    sort = browse.Sort(direction, score_set, descending)
-    return browse.page(
-        store, slug, split=split, rule=rule, view=view, member=member, sort=sort, after=after, limit=limit
-    )
+    return browse.page(store, slug, query, after=after, limit=limit)
 
 
 @router.get("/summary", dependencies=[VIEWER])
 def summary(
     store: StoreDep,
     slug: str,
-    rule: Annotated[api.ExampleFilter, Depends(_rule)],
-    split: Split = Split.TRAIN,
-    view: int | None = None,
-    member: Annotated[browse.Member | None, Depends(_member)] = None,
-    direction: int | None = None,
-    score_set: int | None = None,
-    descending: bool = False,
+    query: Asked,
     attributes: Annotated[list[str] | None, Query(description="those to count; none named: all")] = None,
 ) -> api.ViewSummary:
     """What the examples of such pages are like: classes, attributes, right and wrong, and what they are sorted by."""
-    sort = browse.Sort(direction, score_set, descending)
-    return browse_summary.summary(
-        store, slug, split=split, rule=rule, view=view, member=member, sort=sort, attributes=attributes
-    )
+    return browse_summary.summary(store, slug, query, attributes=attributes)
 
 
 @router.get("/by-id", dependencies=[VIEWER])
