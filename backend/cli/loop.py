@@ -229,8 +229,12 @@ def attribute(
     ] = Orientation.TRAIN_BY_TARGET,
     projection_dim: Annotated[int | None, typer.Option(help="Numbers of all layers together, or of traker.")] = None,
     q_power: Annotated[
-        float, typer.Option(min=0, max=1, help="Of 1 - p, a training example's weight; 1: as TRAK has it.")
-    ] = params.AttributeParams().q_power,
+        str,
+        typer.Option(
+            help="A training example's weight: this power of 1 - p, 1 as TRAK has it; auto: 1 - p as expected of a "
+            "retrained model."
+        ),
+    ] = str(params.AttributeParams().q_power),
     error_damping: Annotated[
         str, typer.Option(help="λ for what errors have in common; auto: ten times that of the scores, at least 30.")
     ] = str(params.AttributeParams().error_damping),

@@ -1,11 +1,14 @@
 """`Attribution`: which training examples help or harm which targets, kept as factors. numpy and scipy only.
 
-    τ(z)_i = (1/C) Σ_c φ_c(z_i)ᵀ K_c φ_c(z) · (1/C) Σ_c (1 - p_c(z_i))        K_c = (Φ_cᵀΦ_c + a_c I)⁻¹
+    τ(z)_i = (1/C) Σ_c φ_c(z_i)ᵀ K_c φ_c(z) · q_i        K_c = (Φ_cᵀ W Φ_c + a_c I)⁻¹
 
-Rows are training examples, columns targets; + = helps: the training example raises the target's margin. Scores are in
-margin units up to one positive factor (`UNIT`): the kernels are not rescaled by their own mean as `traker` does.
-What errors have in common is read from the same product with a heavier damping: see `Attribution.from_features`.
-Source: Park et al. 2023 (TRAK), eq. 16 as `traker` computes it: average of kernels times average of Q.
+with q the training examples' weights and W their curvatures: `unskew.attribution.retraining`, or as published
+q = (1/C) Σ_c (1 - p_c(z_i)) and W = I. Rows are training examples, columns targets; + = helps: the training example
+raises the target's margin. Scores are in margin units up to one positive factor (`UNIT`): the kernels are not rescaled
+by their own mean as `traker` does. What errors have in common is read from a product with a heavier damping: see
+`Attribution.from_features`.
+Source: Park et al. 2023 (TRAK), eq. 16 as `traker` computes it: average of kernels times average of Q; weights and
+curvatures are ours.
 """
 
 from __future__ import annotations
@@ -18,12 +21,12 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from unskew.attribution import storage
-from unskew.attribution.damping import choose_damping, choose_error_damping
+from unskew.attribution import retraining, storage
+from unskew.attribution.damping import choose_curved_damping, choose_damping, choose_error_damping
 from unskew.attribution.factors import Factors, Matrix, Restricted, Source, extremes
-from unskew.attribution.records import Features, check_pairs, joined
+from unskew.attribution.records import Features, Joined, check_pairs, joined
 from unskew.attribution.ridge import Ridge, Solved
-from unskew.attribution.rows import InMemory, row_blocks
+from unskew.attribution.rows import Chunked, InMemory, products, row_blocks, weighted_sum
 from unskew.discovery.alike import likeness, together
 from unskew.discovery.directions import ClassDirections, class_directions
 from unskew.discovery.error_guided import Errors, error_axis
@@ -37,7 +40,7 @@ __all__ = ["Attribution", "ClassDirections"]
 
 UNIT = (
     "margin [logits]: τ(z)_i is the change of z's margin that adding example i once more would make, to first order, "
-    "if ΦᵀΦ + a I were the curvature; up to one positive factor shared by all scores"
+    "if ΦᵀWΦ + a I were the curvature; up to one positive factor shared by all scores"
 )
 _ALL_ROWS_WORK = 2e13  # multiply-adds for all directions over all training rows: some ten minutes on two cores
 
@@ -76,7 +79,7 @@ class Attribution:
         targets: Sequence[Features | Sequence[Features]],
         *,
         damping: float | Literal["auto"],
-        q_power: float = 1.0,
+        q_power: float | Literal["auto"] = 1.0,
         error_damping: float | Literal["auto"] | None = None,
     ) -> Attribution:
         """Solve per checkpoint and average.
@@ -84,9 +87,11 @@ class Attribution:
         Args:
             train, targets: one record a checkpoint, or its chunks in row order; made with the same projections.
             damping: λ > 0, times the mean of the diagonal of ΦᵀΦ; "auto": by `choose_damping`.
-            q_power: of Q̄ = 1/C Σ_c (1 - p_c), in [0, 1]; 1 as published, see `AttributeParams`.
+            q_power: "auto": weights and curvatures as retraining would have them (`unskew.attribution.retraining`); a
+                number in [0, 1]: weights are that power of Q̄ = 1/C Σ_c (1 - p_c), curvatures 1; as published: 1.
             error_damping: likewise, of what the error-guided direction and likeness are taken from; "auto": by
-                `choose_error_damping`; None: from the scores themselves, as principal directions always are.
+                `choose_error_damping`; None: from the scores themselves, as principal directions always are. There
+                curvatures are 1, and with "auto" weights the root of Q̄.
         Raises:
             DataError: numbers of checkpoints, rows or features differ.
             ModelError: all features of a checkpoint are 0.
@@ -101,26 +106,26 @@ class Attribution:
                 raise SettingsError(f"{name} is {number}.", fix="Give a number above 0, or 'auto'.")
         ours, theirs = [joined(found) for found in train], [joined(found) for found in targets]
         check_pairs(ours, theirs)
-        solved: list[Solved] = []
-        heavier: list[Solved] = []
-        for a, b in zip(ours, theirs, strict=True):
-            ridge = Ridge(a.rows)
-            relative = choose_damping(*a.rows.shape) if damping == "auto" else damping
-            solved.append(ridge.solve(b.rows, damping=relative))
-            if error_damping is not None:
-                given = error_damping
-                relative = choose_error_damping(*a.rows.shape) if given == "auto" else given
-                heavier.append(ridge.solve(b.rows, damping=relative))
+        one_minus_p = [a.one_minus_p for a in ours]
+        q: NDArray[np.float64] = np.mean(one_minus_p, axis=0, dtype=np.float64)
+        factor = None
+        if q_power == "auto":
+            solved, support = _supported(ours, theirs, q, damping)
+            margin = retraining.mean_margin(one_minus_p)
+            factor, weight = retraining.factor_to_margins(margin, support), retraining.weight(margin, support)
+        else:
+            solved, weight = _solved(ours, theirs, damping, choose_damping), np.power(q, q_power)
+        heavier = [] if error_damping is None else _solved(ours, theirs, error_damping, choose_error_damping)
         c = np.float32(len(solved))
-        factors = Factors(
-            train=[a.rows for a in ours],
-            targets=[InMemory(s.targets / c) for s in solved],
-            weight=np.power(np.mean([a.one_minus_p for a in ours], axis=0, dtype=np.float64), q_power),
-        )
-        broad = replace(factors, targets=[InMemory(s.targets / c) for s in heavier]) if heavier else None
+        factors = Factors([a.rows for a in ours], [InMemory(s.targets / c) for s in solved], weight)
+        broad = None
+        if heavier:
+            whole = np.sqrt(q) if q_power == "auto" else weight
+            broad = Factors(factors.train, [InMemory(s.targets / c) for s in heavier], whole)
         diagnostics = {
             "n_checkpoints": len(train),
             "q_power": q_power,
+            "factor_to_margins": factor,
             "error_damping_relative": [s.relative for s in heavier],
             "damping_rule": "auto" if damping == "auto" else "given",
             "damping_relative": [s.relative for s in solved],
@@ -371,6 +376,34 @@ class Attribution:
     def _mixture(self, positions: NDArray[np.int64]) -> NDArray[np.float64]:
         """Of the rivals of one class's targets; where they are not known, all have the same."""
         return one_rival(len(positions)) if self._rivals is None else self._rivals.mixture(positions)
+
+
+def _solved(
+    train: list[Joined],
+    targets: list[Joined],
+    damping: float | Literal["auto"],
+    choose: Callable[[int, int], float],
+) -> list[Solved]:
+    """With curvatures of 1."""
+    return [
+        Ridge(a.rows).solve(b.rows, damping=choose(*a.rows.shape) if damping == "auto" else damping)
+        for a, b in zip(train, targets, strict=True)
+    ]
+
+
+def _supported(
+    train: list[Joined], targets: list[Joined], q: NDArray[np.float64], damping: float | Literal["auto"]
+) -> tuple[list[Solved], NDArray[np.float64]]:
+    """With the curvatures of `retraining`, and each training example's support, float64 (n_train,)."""
+    curvature = retraining.curvature(q)
+    solved, support = [], np.zeros(len(q))
+    for a, b in zip(train, targets, strict=True):
+        relative = choose_curved_damping(*a.rows.shape) if damping == "auto" else damping
+        both = Chunked((b.rows, InMemory(weighted_sum(a.rows, q).astype(np.float32)[None])))
+        found = Ridge(a.rows, curvature).solve(both, damping=relative)
+        support += products(a.rows, found.targets[-1]) / len(train)
+        solved.append(replace(found, targets=found.targets[:-1]))
+    return solved, support
 
 
 def _rows(index: Index, n: int, what: str) -> slice | NDArray[np.int64]:

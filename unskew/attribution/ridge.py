@@ -53,14 +53,24 @@ def solve(train: Rows, targets: Rows, *, damping: float) -> Solved:
 
 
 class Ridge:
-    """The second moment of one checkpoint's training features, from which any damping follows."""
+    """The second moment of one checkpoint's training features, from which any damping follows.
 
-    def __init__(self, train: Rows) -> None:
+    Args:
+        curvature: (n_train,) > 0, w: the moment is Σ_i w_i φ_i φ_iᵀ, and damping is relative to its diagonal. None: 1.
+    """
+
+    def __init__(self, train: Rows, curvature: NDArray[np.float64] | None = None) -> None:
         n, p = train.shape
-        self._train, self._n, self._p = train, n, p
-        self.dual = p > n
-        self._whole = train.read(slice(0, n)) if self.dual else None  # smaller than the moment it replaces
-        self._moment = _gram(self._whole) if self._whole is not None else _second_moment(train)
+        self._p = p
+        root = None if curvature is None else np.sqrt(curvature)
+        self._whole: NDArray[np.float32] | None = None
+        if p > n:  # smaller than the moment it replaces
+            self._whole = train.read(slice(0, n))
+            if root is not None:
+                self._whole = self._whole * root[:, None].astype(np.float32)
+            self._moment = _gram(self._whole)
+        else:
+            self._moment = _second_moment(train, root)
         self.mean_diagonal = float(np.trace(self._moment)) / p  # trace(ΦΦᵀ) = trace(ΦᵀΦ)
         if not self.mean_diagonal > 0:
             raise ModelError(
@@ -113,12 +123,14 @@ class _Inverse:
         return np.asarray(cho_solve(self._factor, right))
 
 
-def _second_moment(phi: Rows) -> NDArray[np.float64]:
-    """ΦᵀΦ, float64 (p, p)."""
+def _second_moment(phi: Rows, root: NDArray[np.float64] | None) -> NDArray[np.float64]:
+    """ΦᵀΦ of rows times `root`, float64 (p, p)."""
     n, p = phi.shape
     total = np.zeros((p, p))
     for rows in row_blocks(n, 2 * p):
         block = phi.read(rows).astype(np.float64)
+        if root is not None:
+            block *= root[rows, None]
         total += block.T @ block
     return total
 

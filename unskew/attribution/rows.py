@@ -134,3 +134,21 @@ def row_blocks(n: int, width: int, numbers: int = BLOCK_NUMBERS) -> list[slice]:
     """Slices over n rows that keep a block of `width` columns below `numbers`, but of 64 rows at least."""
     step = max(64, numbers // max(1, width))
     return [slice(start, min(start + step, n)) for start in range(0, n, step)]
+
+
+def weighted_sum(rows: Rows, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Σ_i weights_i row_i, float64 (p,), in one pass."""
+    n, p = rows.shape
+    total = np.zeros(p)
+    for block in row_blocks(n, 2 * p):
+        total += weights[block] @ rows.read(block).astype(np.float64)
+    return total
+
+
+def products(rows: Rows, vector: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Every row times a vector (p,), float64 (n,), in one pass."""
+    n, p = rows.shape
+    found = np.empty(n)
+    for block in row_blocks(n, 2 * p):
+        found[block] = rows.read(block).astype(np.float64) @ vector
+    return found

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,8 @@ from unskew.attribution.rows import InMemory, OnDisk, Rows, save_rows
 from unskew.discovery.rivals import Rivals
 from unskew.errors import StorageError
 
-_VERSION = 4  # 3: without rivals. 2: τ at one damping. 1: the weights were named one_minus_p, which they were
+# 4: one weight for τ at both dampings. 3: without rivals. 2: τ at one damping. 1: weights were 1 - p, and named so
+_VERSION = 5
 _FILE = "attribution.json"
 
 
@@ -46,6 +46,7 @@ def save(
             save_rows(folder / f"train_{c}.npy", a)
             save_rows(folder / f"targets_{c}.npy", b)
         if isinstance(broad, Factors):
+            np.save(folder / "broad_weight.npy", broad.weight)
             for c, b in enumerate(broad.targets):
                 save_rows(folder / f"broad_{c}.npy", b)
     elif isinstance(source, Matrix):
@@ -102,4 +103,5 @@ def _sources(folder: Path, version: int, n_factors: int, has_broad: bool, mmap: 
     )
     if not has_broad:
         return source, None
-    return source, replace(source, targets=[factor(f"broad_{c}") for c in range(n_factors)])
+    weight = source.weight if version < 5 else np.load(folder / "broad_weight.npy")
+    return source, Factors(source.train, [factor(f"broad_{c}") for c in range(n_factors)], weight)

@@ -52,7 +52,7 @@ class Setting:
     engine: str
     damping: float | str
     default: bool
-    q_power: float
+    q_power: float | str
     predicted: NDArray[np.float64]
     proxies: Proxies | None = None
 

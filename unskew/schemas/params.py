@@ -182,7 +182,9 @@ class AttributeParams(Params):
     projection: Literal["random", "pca"] = "random"  # pca: along what the layers see on the first training examples
     grad_wrt: list[str] | None = None  # patterns of parameter names, such as "fc.*"; None: all that are trained
     damping: float | Literal["auto"] = "auto"  # λ, times the mean of the diagonal of ΦᵀΦ; auto: see `choose_damping`
-    q_power: float = Field(0.5, ge=0, le=1)  # of 1 - p of a training example in its scores; 1: as TRAK has it
+    # How a training example weighs in its scores. auto: by how wrong a retrained model is expected to be on it; a
+    # number: by that power of 1 - p of the model itself, 1 as TRAK has it. See `unskew.attribution.retraining`.
+    q_power: Annotated[float, Field(ge=0, le=1)] | Literal["auto"] = "auto"
     error_damping: float | Literal["auto"] = "auto"  # λ for what errors have in common; auto: ten times as much
     storage: Literal["float32", "float16"] = "float32"  # of features; sums are always float32 and float64
     mixed_precision: bool = False  # forward and backward in bfloat16, for accelerators
