@@ -72,23 +72,27 @@ def scale(
 
 
 def lds(
-    set_: Annotated[str, typer.Option("--set", help="demo, reviews or clinic.")],
+    set_: Annotated[str, typer.Option("--set", help="demo, reviews, clinic or coloured.")],
     subsets: Annotated[int, typer.Option(min=2, help="Random halves, one model each.")] = 40,
     checkpoints: Annotated[int, typer.Option(min=1)] = 5,
     folder: Annotated[Path | None, typer.Option(help="Keeps what was trained. [default: a new one, deleted]")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the set; another one is another draw of its examples.")] = 0,
+    only_ours: Annotated[bool, typer.Option(help="Leave traker out, which takes most of the time.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Compare how well scores predict retraining: ours and traker's, on the same models."""
-    if set_ not in ("demo", "reviews", "clinic"):
-        raise typer.BadParameter(f"--set is {set_!r}; say demo, reviews or clinic")
-    options: dict[str, Any] = {"set": set_, "subsets": subsets, "checkpoints": checkpoints}
-    found = _measured("lds", **options, **({"folder": folder} if folder else {}))
+    if set_ not in ("demo", "reviews", "clinic", "coloured"):
+        raise typer.BadParameter(f"--set is {set_!r}; say demo, reviews, clinic or coloured")
+    options: dict[str, Any] = {"set": set_, "subsets": subsets, "checkpoints": checkpoints, "seed": seed}
+    options |= {"folder": folder} if folder else {}
+    found = _measured("lds", *(["--only-ours"] if only_ours else []), **options)
     rows = [
-        [r["engine"], str(r["damping"]), f"{r['q_power']:g}", "✓" if r["default"] else "", *_mean(r)]
+        [r["engine"], str(r["damping"]), f"{r['q_power']}", "✓" if r["default"] else "", *_mean(r)]
         for r in found["rows"]
     ]
     rows += [
-        [f"ours - {b['at_least']}", "", "holds" if b["holds"] else "missed", *_mean(b["lead"])] for b in found["bar"]
+        [f"ours - {b['at_least']}", "", "holds" if b["holds"] else "missed", *_mean(b["lead"])]
+        for b in found.get("bar", ())
     ]
     title = (
         f"LDS on {set_}: {found['n_train']:,} training examples, {found['n_targets']:,} targets, "
@@ -228,8 +232,8 @@ def _slug(store: Store, given: str | None) -> str:
     return str(known[0].slug)
 
 
-def _measured(kind: str, **options: Any) -> dict[str, Any]:
-    command = [sys.executable, "-m", "unskew.bench", kind]
+def _measured(kind: str, *flags: str, **options: Any) -> dict[str, Any]:
+    command = [sys.executable, "-m", "unskew.bench", kind, *flags]
     for name, value in options.items():
         command += [f"--{name}", str(value)]
     process = subprocess.run(command, stdout=subprocess.PIPE, text=True)

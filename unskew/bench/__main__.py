@@ -58,6 +58,8 @@ def _arguments() -> argparse.Namespace:
     lds.add_argument("--subsets", dest="n_subsets", type=int, default=40)
     lds.add_argument("--checkpoints", dest="n_checkpoints", type=int, default=5)
     lds.add_argument("--folder", type=Path)
+    lds.add_argument("--seed", type=int, default=0)
+    lds.add_argument("--only-ours", action="store_true")
     hard = kinds.add_parser("hard")
     hard.add_argument("--runs", type=int, default=12)
     hard.add_argument("--first-seed", type=int, default=3000)
@@ -67,6 +69,7 @@ def _arguments() -> argparse.Namespace:
     rules.add_argument("--runs", type=int, default=5)
     rules.add_argument("--first-seed", type=int, required=True)
     rules.add_argument("--only-default", action="store_true")
+    rules.add_argument("--q-power", default="auto")
     return parser.parse_args()
 
 

@@ -1,6 +1,6 @@
 """How well scores predict retraining, ours and `traker`'s: same checkpoints, same random halves, same targets.
 
-    ours      `AttributeParams()` as they are, over a grid of damping, and with Q itself for its square root
+    ours      `AttributeParams()` as they are, over a grid of damping, and with Q itself or its square root as weights
     traker    as it comes (2,048 projections, λ = 0) and over a grid of λ, relative to the mean diagonal of ΦᵀΦ: its own
               features and score computer. In float32: its default float16 overflows on a CPU. Its projector there draws
               normal numbers (`BasicProjector`); the CUDA kernel's are signs
@@ -30,7 +30,6 @@ from unskew.evaluation import lds_advantage, mean_lds
 from unskew.schemas.api import Interval, Proxies
 from unskew.schemas.params import AttributeParams, ModelSpec, TrainParams
 
-SETS = ("demo", "reviews", "clinic")
 _SEED_OF_HALVES = 1000
 _TRAKER_DIM = 2048  # its default
 _GRID = (0.01, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
@@ -58,35 +57,40 @@ class Setting:
 
 
 def measure(
-    *, name: str, n_subsets: int, n_checkpoints: int, folder: Path | None, tell: Callable[[str], None]
+    *,
+    name: str,
+    n_subsets: int,
+    n_checkpoints: int,
+    folder: Path | None,
+    seed: int = 0,
+    only_ours: bool = False,
+    tell: Callable[[str], None],
 ) -> dict[str, Any]:
     """Train what is missing, score and compare; JSON-able.
 
     Args:
-        name: one of SETS.
+        name: of a set that ships.
         folder: where trained models and traker's features are kept for the next time; None: thrown away.
+        seed: of the set: which examples, and which of them are the minority.
+        only_ours: leave traker out, which takes most of the time; then there is no bar.
     """
     with tempfile.TemporaryDirectory() as scratch:
         place = Path(scratch) if folder is None else folder
         place.mkdir(parents=True, exist_ok=True)
-        data = demo_data() if name == "demo" else _other_set(name, place)
+        data = demo_data(seed=seed) if name == "demo" else _other_set(name, place, seed)
         truth = Truth(data, ModelSpec(), TrainParams(), place, tell)
-        return {"set": name, **compare(truth, n_subsets=n_subsets, n_checkpoints=n_checkpoints)}
+        found = compare(truth, n_subsets=n_subsets, n_checkpoints=n_checkpoints, only_ours=only_ours)
+        return {"set": name, "seed": seed, **found}
 
 
-def compare(truth: Truth, *, n_subsets: int, n_checkpoints: int) -> dict[str, Any]:
+def compare(truth: Truth, *, n_subsets: int, n_checkpoints: int, only_ours: bool = False) -> dict[str, Any]:
     """The settings by their LDS and whether each part of the bar holds; see the module."""
     states = truth.checkpoints(n_checkpoints)
     subsets, margins = truth.halves(n_subsets, _SEED_OF_HALVES)
     halves = subsets.astype(np.float64)
-    settings = [*_ours(truth, states, halves), *_trakers(truth, states, halves)]
+    settings = [*_ours(truth, states, halves), *(() if only_ours else _trakers(truth, states, halves))]
     truth.tell("comparing")
     means = [mean_lds(s.predicted, margins) for s in settings]
-    default, as_it_comes = (
-        next(s for s in settings if s.engine == engine and s.default) for engine in ("factored", "traker")
-    )
-    theirs = [i for i, s in enumerate(settings) if s.engine == "traker" and means[i].n]
-    best = settings[max(theirs, key=lambda i: means[i].value)]
     return {
         "rows": [
             {"engine": s.engine, "damping": s.damping, "q_power": s.q_power, "default": s.default}
@@ -94,14 +98,7 @@ def compare(truth: Truth, *, n_subsets: int, n_checkpoints: int) -> dict[str, An
             | _signs(s.proxies)
             for s, mean in zip(settings, means, strict=True)
         ],
-        "bar": [
-            _part("traker at its best λ", lds_advantage(default.predicted, best.predicted, margins)),
-            _part(
-                f"{_TIMES:g} × traker as it comes",
-                lds_advantage(default.predicted, as_it_comes.predicted, margins, times=_TIMES),
-            ),
-        ],
-        "best_traker_damping": best.damping,
+        **({} if only_ours else _bar(settings, [m.value if m.n else -1.0 for m in means], margins)),
         "n_subsets": n_subsets,
         "n_checkpoints": n_checkpoints,
         "n_train": len(truth.data.train),
@@ -112,8 +109,24 @@ def compare(truth: Truth, *, n_subsets: int, n_checkpoints: int) -> dict[str, An
     }
 
 
-def _other_set(name: str, folder: Path) -> Data:
-    how = build_set(name, folder / name)
+def _bar(settings: list[Setting], values: list[float], margins: NDArray[np.float32]) -> dict[str, Any]:
+    ours, as_it_comes = (
+        next(s for s in settings if s.engine == engine and s.default) for engine in ("factored", "traker")
+    )
+    theirs = [i for i, s in enumerate(settings) if s.engine == "traker"]
+    best = settings[max(theirs, key=values.__getitem__)]
+    lead = lds_advantage(ours.predicted, as_it_comes.predicted, margins, times=_TIMES)
+    return {
+        "bar": [
+            _part("traker at its best λ", lds_advantage(ours.predicted, best.predicted, margins)),
+            _part(f"{_TIMES:g} × traker as it comes", lead),
+        ],
+        "best_traker_damping": best.damping,
+    }
+
+
+def _other_set(name: str, folder: Path, seed: int) -> Data:
+    how = build_set(name, folder / f"{name}-{seed}", seed=seed)
     return load_data(load_project_source(how), how)
 
 
@@ -131,8 +144,7 @@ def _ours(truth: Truth, states: list[State], halves: NDArray[np.float64]) -> Ite
         made.append((first, second))
     train, targets = [a for a, _ in made], [b for _, b in made]
     for damping, power in (
-        (params.damping, params.q_power),
-        (params.damping, 1.0),
+        *((params.damping, power) for power in (params.q_power, 0.5, 1.0)),
         *((d, params.q_power) for d in _GRID),
     ):
         found = Attribution.from_features(train, targets, damping=damping, q_power=power)

@@ -48,20 +48,23 @@ class Case:
         planted: group of every validation and test example, label-major; for *true groups* and the last number only.
     """
 
-    def __init__(self, name: str, seed: int, skew: float, validation: ValidationSkew) -> None:
+    def __init__(
+        self, name: str, seed: int, skew: float, validation: ValidationSkew, q_power: float | str = "auto"
+    ) -> None:
         self.tiny = name == TINY
         if self.tiny:
             made = coloured_digits(seed, skew, skew if validation == "skewed" else 0.5)
             self.data = made.data
             label = made.data.validation.label
             self.planted = 2 * label + made.validation_minority, made.test_group
-            self.params = AttributeParams(projection_in=8, projection_out=8)
+            size = {"projection_in": 8, "projection_out": 8}
         else:
             with tempfile.TemporaryDirectory() as folder:
                 how = build_set(name, Path(folder) / name, seed=seed, skew=skew, validation=validation)
                 self.data = load_data(load_project_source(how), how)
             self.planted = _planted(self.data)
-            self.params = AttributeParams()
+            size = {}
+        self.params = AttributeParams.model_validate(size | {"q_power": q_power})
         self.spec = ModelSpec()
         self.done: dict[Wanted, tuple[Groups, Groups]] = {}
 
@@ -103,6 +106,7 @@ def measure(
     runs: int = 5,
     first_seed: int,
     only_default: bool = False,
+    q_power: float | str = "auto",
     tell: Callable[[str], None],
 ) -> dict[str, Any]:
     """Test worst-group accuracy of every rule in every case; JSON-able.
@@ -111,13 +115,14 @@ def measure(
         name: TINY or a set that ships.
         runs: sets drawn a case, seeds first_seed … first_seed + runs - 1.
         only_default: leave out the rules that were looked at and not taken.
+        q_power: of the attribution, see `AttributeParams`.
     """
     rows: list[dict[str, Any]] = []
     for skew in skews:
         for validation in ("skewed", "balanced"):
             found = []
             for seed in range(first_seed, first_seed + runs):
-                found.append(compare(Case(name, seed, skew, validation), only_default=only_default))
+                found.append(compare(Case(name, seed, skew, validation, q_power), only_default=only_default))
                 tell(f"{name}, {skew}, {validation}, seed {seed}: {found[-1]}")
             for rule in found[0]:
                 values = [one[rule] for one in found]
