@@ -1,9 +1,10 @@
-"""The damping of one checkpoint where none is given: of single scores, and of what errors have in common."""
+"""The damping of one checkpoint: of single scores, of many targets together, and of what errors have in common."""
 
 from __future__ import annotations
 
 OF_SQUARED_NORM = 5.0
 OF_CURVED_NORM = 10.0
+PLAIN_OF_CURVED = OF_SQUARED_NORM / OF_CURVED_NORM
 FOR_ERRORS = 10.0
 LEAST_FOR_ERRORS = 30.0
 

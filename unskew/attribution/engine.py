@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unskew.attribution import retraining, storage
-from unskew.attribution.damping import choose_curved_damping, choose_damping, choose_error_damping
+from unskew.attribution.damping import PLAIN_OF_CURVED, choose_curved_damping, choose_damping, choose_error_damping
 from unskew.attribution.factors import Factors, Matrix, Restricted, Source, extremes
 from unskew.attribution.records import Features, Joined, check_pairs, joined
 from unskew.attribution.ridge import Ridge, Solved
@@ -62,11 +62,13 @@ class Attribution:
         target_loss: NDArray[np.float32],
         target_prediction: NDArray[np.int64],
         diagnostics: dict[str, Any],
+        common: Source | None = None,
         broad: Source | None = None,
         rivals: Rivals | None = None,
     ) -> None:
         self._source = source
-        self._broad = broad or source  # what the error-guided direction and likeness are taken from
+        self._common = common or source  # of many targets together: group alignment, principal directions
+        self._broad = broad or common or source  # what errors have in common: error-guided direction, likeness
         self.target_loss = target_loss
         self.target_prediction = target_prediction
         self.diagnostics = diagnostics
@@ -89,9 +91,10 @@ class Attribution:
             damping: λ > 0, times the mean of the diagonal of ΦᵀΦ; "auto": by `choose_damping`.
             q_power: "auto": weights and curvatures as retraining would have them (`unskew.attribution.retraining`); a
                 number in [0, 1]: weights are that power of Q̄ = 1/C Σ_c (1 - p_c), curvatures 1; as published: 1.
+                "auto" holds for single scores; what many targets have in common (group alignment, directions) is then
+                taken with the root of Q̄ and curvatures of 1.
             error_damping: likewise, of what the error-guided direction and likeness are taken from; "auto": by
-                `choose_error_damping`; None: from the scores themselves, as principal directions always are. There
-                curvatures are 1, and with "auto" weights the root of Q̄.
+                `choose_error_damping`; None: as principal directions.
         Raises:
             DataError: numbers of checkpoints, rows or features differ.
             ModelError: all features of a checkpoint are 0.
@@ -108,25 +111,39 @@ class Attribution:
         check_pairs(ours, theirs)
         one_minus_p = [a.one_minus_p for a in ours]
         q: NDArray[np.float64] = np.mean(one_minus_p, axis=0, dtype=np.float64)
-        factor = None
+        curved = retraining.curvature(q) if q_power == "auto" else None
+        single, common, heavier = list[Solved](), list[Solved](), list[Solved]()
+        support, factor = np.zeros(len(q)), None
+        for a, b in zip(ours, theirs, strict=True):  # one second moment at a time: it may be large
+            if curved is not None:
+                found, given = _curved(a, b, q, curved, damping)
+                single.append(found)
+                support += given / len(ours)
+            plain, times = Ridge(a.rows), 1.0 if curved is None else PLAIN_OF_CURVED
+            common.append(plain.solve(b.rows, damping=_relative(damping, choose_damping, a, times)))
+            if error_damping is not None:
+                heavier.append(plain.solve(b.rows, damping=_relative(error_damping, choose_error_damping, a)))
         if q_power == "auto":
-            solved, support = _supported(ours, theirs, q, damping)
             margin = retraining.mean_margin(one_minus_p)
             factor, weight = retraining.factor_to_margins(margin, support), retraining.weight(margin, support)
+            root = np.sqrt(q)
         else:
-            solved, weight = _solved(ours, theirs, damping, choose_damping), np.power(q, q_power)
-        heavier = [] if error_damping is None else _solved(ours, theirs, error_damping, choose_error_damping)
-        c = np.float32(len(solved))
-        factors = Factors([a.rows for a in ours], [InMemory(s.targets / c) for s in solved], weight)
-        broad = None
-        if heavier:
-            whole = np.sqrt(q) if q_power == "auto" else weight
-            broad = Factors(factors.train, [InMemory(s.targets / c) for s in heavier], whole)
+            root = weight = np.power(q, q_power)
+
+        def product(of: list[Solved], weight: NDArray[np.float64]) -> Factors:
+            share = np.float32(len(ours))
+            return Factors([a.rows for a in ours], [InMemory(s.targets / share) for s in of], weight)
+
+        together = product(common, root)
+        factors = product(single, weight) if single else together
+        broad = product(heavier, root) if heavier else together
+        solved = single or common
         diagnostics = {
             "n_checkpoints": len(train),
             "q_power": q_power,
             "factor_to_margins": factor,
             "error_damping_relative": [s.relative for s in heavier],
+            "common_damping_relative": [s.relative for s in common if single],
             "damping_rule": "auto" if damping == "auto" else "given",
             "damping_relative": [s.relative for s in solved],
             "damping": [s.damping for s in solved],
@@ -140,7 +157,7 @@ class Attribution:
         loss = np.asarray(np.mean([b.loss for b in theirs], axis=0, dtype=np.float64), dtype=np.float32)
         known = [b.rivals for b in theirs if b.rivals is not None]
         rivals = Rivals.mean(known) if len(known) == len(theirs) else None
-        return cls(factors, loss, np.stack([b.prediction for b in theirs]), diagnostics, broad, rivals)
+        return cls(factors, loss, np.stack([b.prediction for b in theirs]), diagnostics, together, broad, rivals)
 
     @classmethod
     def from_matrix(
@@ -187,9 +204,10 @@ class Attribution:
 
     def save(self, folder: Path) -> None:
         """Write .npy files and `attribution.json` into a folder, which is made if need be."""
-        broad = None if self._broad is self._source else self._broad
+        common = None if self._common is self._source else self._common
+        broad = None if self._broad is self._common else self._broad
         facts = self.target_loss, self.target_prediction, self.diagnostics
-        storage.save(folder, self._source, broad, *facts, self._rivals)
+        storage.save(folder, self._source, common, broad, *facts, self._rivals)
 
     @classmethod
     def load(cls, folder: Path, mmap: bool = True) -> Attribution:
@@ -204,10 +222,12 @@ class Attribution:
         """The same by the first half of the checkpoints and by the rest; None for one checkpoint, or a matrix."""
         if not isinstance(self._source, Factors) or len(self._source.train) < 2:
             return None
-        first, rest = self._source.halves()
-        facts = self.target_loss, self.target_prediction, self.diagnostics
-        broad = self._broad.halves() if isinstance(self._broad, Factors) else (None, None)
-        return Attribution(first, *facts, broad[0], self._rivals), Attribution(rest, *facts, broad[1], self._rivals)
+        sources = [s.halves() for s in (self._source, self._common, self._broad) if isinstance(s, Factors)]
+        first, rest = (
+            Attribution(of[0], self.target_loss, self.target_prediction, self.diagnostics, of[1], of[2], self._rivals)
+            for of in zip(*sources, strict=True)
+        )
+        return first, rest
 
     @property
     def n_train(self) -> int:
@@ -232,6 +252,9 @@ class Attribution:
     def alignment(self, groups: NDArray[np.int64], weights: NDArray[np.floating]) -> NDArray[np.float64]:
         """Group alignment T_i = Σ_G w_G / |S_G| Σ_{z in S_G} τ(z)_i; low = harms the groups that weigh most.
 
+        With "auto" weights τ is here, as in the directions of a class, by the root of Q̄ and curvatures of 1: what
+        predicts a model without a random half is not what tells best whom to remove. See docs/method.md.
+
         Args:
             groups: int64 (n_targets,), -1 = in no group. An empty group adds nothing.
             weights: (n_groups,).
@@ -242,6 +265,16 @@ class Attribution:
                 no target is in a group.
         Source: the paper, section 2.2.
         """
+        return self._common.combine(self._of_groups(groups, weights))[:, 0]
+
+    def mean(self, targets: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Mean τ over some targets, float64 (n_train,); τ is never formed."""
+        group = np.full(self.n_targets, -1)
+        group[targets] = 0
+        return self._source.combine(self._of_groups(group, np.ones(1)))[:, 0]
+
+    def _of_groups(self, groups: NDArray[np.int64], weights: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Weights of targets, float64 (n_targets, 1), that a weighted sum of means over groups is made by."""
         groups, weights = np.asarray(groups, dtype=np.int64), np.asarray(weights, dtype=np.float64)
         if groups.shape != (self.n_targets,):
             raise SettingsError(
@@ -258,9 +291,9 @@ class Attribution:
         broken = np.flatnonzero((n > 0) & ~np.isfinite(weights))
         if len(broken):
             raise SettingsError(f"The weight of group {broken[0]} is {weights[broken[0]]}.", fix="Give a finite one.")
-        each = np.zeros(self.n_targets)
-        each[inside] = weights[groups[inside]] / n[groups[inside]]
-        return self._source.combine(each[:, None])[:, 0]
+        each = np.zeros((self.n_targets, 1))
+        each[inside, 0] = weights[groups[inside]] / n[groups[inside]]
+        return each
 
     def top(self, weights: NDArray[np.floating], n: int = 50) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Proponents and opponents of weighted sets of targets, in one pass over the training features.
@@ -339,7 +372,7 @@ class Attribution:
                 raise DataError(f"No target has class {label}.", fix=f"Classes here: {np.unique(target_label)}.")
             own_train = np.flatnonzero(train_label == label)
             made = class_directions(
-                Restricted(self._source, own_train) if own_rows else self._source,
+                Restricted(self._common, own_train) if own_rows else self._common,
                 label=label,
                 positions=positions,
                 own_train=own_train,
@@ -378,32 +411,24 @@ class Attribution:
         return one_rival(len(positions)) if self._rivals is None else self._rivals.mixture(positions)
 
 
-def _solved(
-    train: list[Joined],
-    targets: list[Joined],
+def _relative(
+    given: float | Literal["auto"], choose: Callable[[int, int], float], train: Joined, times: float = 1.0
+) -> float:
+    """λ as chosen for the sizes of the training features, or `times` what was given."""
+    return choose(*train.rows.shape) if given == "auto" else given * times
+
+
+def _curved(
+    train: Joined,
+    targets: Joined,
+    q: NDArray[np.float64],
+    curvature: NDArray[np.float64],
     damping: float | Literal["auto"],
-    choose: Callable[[int, int], float],
-) -> list[Solved]:
-    """With curvatures of 1."""
-    return [
-        Ridge(a.rows).solve(b.rows, damping=choose(*a.rows.shape) if damping == "auto" else damping)
-        for a, b in zip(train, targets, strict=True)
-    ]
-
-
-def _supported(
-    train: list[Joined], targets: list[Joined], q: NDArray[np.float64], damping: float | Literal["auto"]
-) -> tuple[list[Solved], NDArray[np.float64]]:
-    """With the curvatures of `retraining`, and each training example's support, float64 (n_train,)."""
-    curvature = retraining.curvature(q)
-    solved, support = [], np.zeros(len(q))
-    for a, b in zip(train, targets, strict=True):
-        relative = choose_curved_damping(*a.rows.shape) if damping == "auto" else damping
-        both = Chunked((b.rows, InMemory(weighted_sum(a.rows, q).astype(np.float32)[None])))
-        found = Ridge(a.rows, curvature).solve(both, damping=relative)
-        support += products(a.rows, found.targets[-1]) / len(train)
-        solved.append(replace(found, targets=found.targets[:-1]))
-    return solved, support
+) -> tuple[Solved, NDArray[np.float64]]:
+    """The solve with curvatures, and this checkpoint's support of each training example, float64 (n_train,)."""
+    both = Chunked((targets.rows, InMemory(weighted_sum(train.rows, q).astype(np.float32)[None])))
+    found = Ridge(train.rows, curvature).solve(both, damping=_relative(damping, choose_curved_damping, train))
+    return replace(found, targets=found.targets[:-1]), products(train.rows, found.targets[-1])
 
 
 def _rows(index: Index, n: int, what: str) -> slice | NDArray[np.int64]:

@@ -60,8 +60,7 @@ class Ridge:
     """
 
     def __init__(self, train: Rows, curvature: NDArray[np.float64] | None = None) -> None:
-        n, p = train.shape
-        self._p = p
+        n, p = self.shape = train.shape
         root = None if curvature is None else np.sqrt(curvature)
         self._whole: NDArray[np.float32] | None = None
         if p > n:  # smaller than the moment it replaces
@@ -84,7 +83,7 @@ class Ridge:
         matrix[np.diag_indices_from(matrix)] += absolute
         inverse = _Inverse(matrix, absolute)
         result = np.empty(targets.shape, dtype=np.float32)
-        for rows in row_blocks(targets.shape[0], 2 * self._p):
+        for rows in row_blocks(targets.shape[0], 2 * self.shape[1]):
             psi = targets.read(rows).astype(np.float64)  # (b, p)
             if self._whole is not None:  # (ΦᵀΦ + aI)⁻¹ = (I - Φᵀ (ΦΦᵀ + aI)⁻¹ Φ) / a
                 psi = (psi - _back(self._whole, inverse.apply(_forward(self._whole, psi)))) / absolute

@@ -22,6 +22,7 @@ _FILE = "attribution.json"
 def save(
     folder: Path,
     source: Source,
+    common: Source | None,
     broad: Source | None,
     target_loss: NDArray[np.float32],
     target_prediction: NDArray[np.int64],
@@ -31,7 +32,8 @@ def save(
     """Write everything; the JSON file last, so that its presence says that all is there.
 
     Args:
-        broad: τ at a heavier damping, made of the same training factors; None: the source itself.
+        common, broad: τ for many targets together and for what errors have in common, made of the same training
+            factors; None: the source itself.
     """
     folder.mkdir(parents=True, exist_ok=True)
     np.save(folder / "target_loss.npy", target_loss)
@@ -45,23 +47,25 @@ def save(
         for c, (a, b) in enumerate(zip(source.train, source.targets, strict=True)):
             save_rows(folder / f"train_{c}.npy", a)
             save_rows(folder / f"targets_{c}.npy", b)
-        if isinstance(broad, Factors):
-            np.save(folder / "broad_weight.npy", broad.weight)
-            for c, b in enumerate(broad.targets):
-                save_rows(folder / f"broad_{c}.npy", b)
+        for name, other in (("common", common), ("broad", broad)):
+            if isinstance(other, Factors):
+                np.save(folder / f"{name}_weight.npy", other.weight)
+                for c, b in enumerate(other.targets):
+                    save_rows(folder / f"{name}_{c}.npy", b)
     elif isinstance(source, Matrix):
         np.save(folder / "tau.npy", source.tau)
     else:
         raise TypeError(f"{type(source).__name__} cannot be saved.")
-    meta = {"version": _VERSION, "n_factors": n_factors, "broad": broad is not None, "diagnostics": diagnostics}
+    others = {"common": common is not None, "broad": broad is not None}
+    meta = {"version": _VERSION, "n_factors": n_factors, **others, "diagnostics": diagnostics}
     (folder / _FILE).write_text(json.dumps(meta, indent=1))
 
 
 def load(
     folder: Path, *, mmap: bool
-) -> tuple[Source, NDArray[np.float32], NDArray[np.int64], dict[str, Any], Source | None, Rivals | None]:
-    """Read source, target loss, target predictions, diagnostics, and, if there are any, τ at a heavier damping and the
-    targets' rivals.
+) -> tuple[Source, NDArray[np.float32], NDArray[np.int64], dict[str, Any], Source | None, Source | None, Rivals | None]:
+    """Read source, target loss, target predictions, diagnostics, and, if there are any, the other two products of
+    `save` and the targets' rivals.
 
     Raises:
         StorageError: a file is missing or broken, or the version is newer than this program.
@@ -72,12 +76,17 @@ def load(
             raise StorageError(
                 f"{folder} was written by a newer Unskew (version {meta['version']}).", fix="Update Unskew."
             )
-        source, broad = _sources(folder, meta["version"], int(meta["n_factors"]), meta.get("broad", False), mmap)
+        source = _source(folder, meta["version"], int(meta["n_factors"]), mmap)
+        common, broad = (
+            _other(folder, name, source, meta["version"], mmap) if meta.get(name, False) else None
+            for name in ("common", "broad")
+        )
         return (
             source,
             np.load(folder / "target_loss.npy"),
             np.load(folder / "target_prediction.npy"),
             meta["diagnostics"],
+            common,
             broad,
             Rivals.load(folder),
         )
@@ -87,21 +96,24 @@ def load(
         ) from error
 
 
-def _sources(folder: Path, version: int, n_factors: int, has_broad: bool, mmap: bool) -> tuple[Source, Source | None]:
-    def factor(name: str) -> Rows:
-        path = folder / f"{name}.npy"
-        scale = folder / f"{name}_scale.npy"
-        factors = np.load(scale) if scale.exists() else None
-        return OnDisk(path, factors) if mmap else InMemory(np.load(path), factors)
-
+def _source(folder: Path, version: int, n_factors: int, mmap: bool) -> Source:
     if not n_factors:
-        return Matrix(np.load(folder / "tau.npy", mmap_mode="r" if mmap else None)), None
-    source = Factors(
-        train=[factor(f"train_{c}") for c in range(n_factors)],
-        targets=[factor(f"targets_{c}") for c in range(n_factors)],
+        return Matrix(np.load(folder / "tau.npy", mmap_mode="r" if mmap else None))
+    return Factors(
+        train=[_factor(folder, f"train_{c}", mmap) for c in range(n_factors)],
+        targets=[_factor(folder, f"targets_{c}", mmap) for c in range(n_factors)],
         weight=np.load(folder / ("one_minus_p.npy" if version == 1 else "weight.npy")),
     )
-    if not has_broad:
-        return source, None
-    weight = source.weight if version < 5 else np.load(folder / "broad_weight.npy")
-    return source, Factors(source.train, [factor(f"broad_{c}") for c in range(n_factors)], weight)
+
+
+def _other(folder: Path, name: str, source: Source, version: int, mmap: bool) -> Source | None:
+    if not isinstance(source, Factors):
+        return None
+    weight = source.weight if version < 5 else np.load(folder / f"{name}_weight.npy")
+    return Factors(source.train, [_factor(folder, f"{name}_{c}", mmap) for c in range(len(source.train))], weight)
+
+
+def _factor(folder: Path, name: str, mmap: bool) -> Rows:
+    path, scale = folder / f"{name}.npy", folder / f"{name}_scale.npy"
+    factors = np.load(scale) if scale.exists() else None
+    return OnDisk(path, factors) if mmap else InMemory(np.load(path), factors)

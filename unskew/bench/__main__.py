@@ -69,7 +69,6 @@ def _arguments() -> argparse.Namespace:
     rules.add_argument("--runs", type=int, default=5)
     rules.add_argument("--first-seed", type=int, required=True)
     rules.add_argument("--only-default", action="store_true")
-    rules.add_argument("--q-power", default="auto")
     return parser.parse_args()
 
 

@@ -35,6 +35,7 @@ SKEWS = (0.9, 0.95)
 _CHECKPOINTS = (0, 1, 2, 3, 4)
 _SEEDS = (0, 1, 2)  # of the search for K*, and of the accuracy that is reported
 DEFAULT = "offered first"
+BY_SCORES = f"{DEFAULT}, removed by single scores"
 
 Groups = NDArray[np.int64]
 State = dict[str, torch.Tensor]
@@ -48,23 +49,20 @@ class Case:
         planted: group of every validation and test example, label-major; for *true groups* and the last number only.
     """
 
-    def __init__(
-        self, name: str, seed: int, skew: float, validation: ValidationSkew, q_power: float | str = "auto"
-    ) -> None:
+    def __init__(self, name: str, seed: int, skew: float, validation: ValidationSkew) -> None:
         self.tiny = name == TINY
         if self.tiny:
             made = coloured_digits(seed, skew, skew if validation == "skewed" else 0.5)
             self.data = made.data
             label = made.data.validation.label
             self.planted = 2 * label + made.validation_minority, made.test_group
-            size = {"projection_in": 8, "projection_out": 8}
+            self.params = AttributeParams(projection_in=8, projection_out=8)
         else:
             with tempfile.TemporaryDirectory() as folder:
                 how = build_set(name, Path(folder) / name, seed=seed, skew=skew, validation=validation)
                 self.data = load_data(load_project_source(how), how)
             self.planted = _planted(self.data)
-            size = {}
-        self.params = AttributeParams.model_validate(size | {"q_power": q_power})
+            self.params = AttributeParams()
         self.spec = ModelSpec()
         self.done: dict[Wanted, tuple[Groups, Groups]] = {}
 
@@ -106,7 +104,6 @@ def measure(
     runs: int = 5,
     first_seed: int,
     only_default: bool = False,
-    q_power: float | str = "auto",
     tell: Callable[[str], None],
 ) -> dict[str, Any]:
     """Test worst-group accuracy of every rule in every case; JSON-able.
@@ -115,14 +112,13 @@ def measure(
         name: TINY or a set that ships.
         runs: sets drawn a case, seeds first_seed … first_seed + runs - 1.
         only_default: leave out the rules that were looked at and not taken.
-        q_power: of the attribution, see `AttributeParams`.
     """
     rows: list[dict[str, Any]] = []
     for skew in skews:
         for validation in ("skewed", "balanced"):
             found = []
             for seed in range(first_seed, first_seed + runs):
-                found.append(compare(Case(name, seed, skew, validation, q_power), only_default=only_default))
+                found.append(compare(Case(name, seed, skew, validation), only_default=only_default))
                 tell(f"{name}, {skew}, {validation}, seed {seed}: {found[-1]}")
             for rule in found[0]:
                 values = [one[rule] for one in found]
@@ -140,7 +136,10 @@ def compare(case: Case, *, only_default: bool = False) -> dict[str, float]:
     wanted = [(everything, seed) for seed in _SEEDS]
     for rule, group in rules.items():
         weight = group_weights(found.target_loss, group, int(group.max()) + 1, _WEIGHT)
-        orders[rule] = found.alignment(group, weight)
+        if rule == BY_SCORES:
+            orders[rule] = sum(w * found.mean(np.flatnonzero(group == g)) for g, w in enumerate(weight) if w)
+        else:
+            orders[rule] = found.alignment(group, weight)
         wanted += [(kept(n, removed(orders[rule], k)), seed) for k in _grid(orders[rule]) for seed in _SEEDS]
     case.retrain(wanted)
     result = {"ERM": _on_test(case, [everything] * len(_SEEDS))}
@@ -168,6 +167,7 @@ def _rules(case: Case, found: Attribution, states: Sequence[State], only_default
     yield "PC1", _sides(directions, label, _of_kind(directions, DirectionKind.PRINCIPAL))
     if only_default:
         return
+    yield BY_SCORES, pseudo_groups(directions, label)
     for rule in (CutRule.GAP, CutRule.MIXTURE, CutRule.ERRORS):
         yield f"{DEFAULT}, cut: {rule.value}", pseudo_groups(directions, label, rule=rule, wrong=wrong)
     losses = {d.label: _loss_gaps(d, found.target_loss) for d in directions}

@@ -212,7 +212,7 @@ def _by_features(context: Context, params: AttributeParams, rows: list[tables.Ru
 
     train, targets = load(Split.TRAIN), load(Split.VALIDATION)
     n, m, p = sum(map(len, train[0])), sum(map(len, targets[0])), train[0][0].phi.shape[1]
-    needed = peak_bytes(n, m, p) + 2 * 4 * m * p * len(rows)
+    needed = peak_bytes(n, m, p) + 3 * 4 * m * p * len(rows)
     context.log(f"{n:,} training examples, {m:,} targets, {p:,} features: up to {needed / 1e9:.1f} GB of memory")
     made = Attribution.from_features(
         train,
