@@ -26,7 +26,7 @@ from unskew.attribution.damping import PLAIN_OF_CURVED, choose_curved_damping, c
 from unskew.attribution.factors import Factors, Matrix, Restricted, Source, extremes
 from unskew.attribution.records import Features, Joined, check_pairs, joined
 from unskew.attribution.ridge import Ridge, Solved
-from unskew.attribution.rows import Chunked, InMemory, products, row_blocks, weighted_sum
+from unskew.attribution.rows import Chunked, InMemory, OnDisk, Rows, products, row_blocks, save_rows, weighted_sum
 from unskew.discovery.alike import likeness, together
 from unskew.discovery.directions import ClassDirections, class_directions
 from unskew.discovery.error_guided import Errors, error_axis
@@ -83,6 +83,7 @@ class Attribution:
         damping: float | Literal["auto"],
         q_power: float | Literal["auto"] = 1.0,
         error_damping: float | Literal["auto"] | None = None,
+        scratch: Path | None = None,
     ) -> Attribution:
         """Solve per checkpoint and average.
 
@@ -95,6 +96,7 @@ class Attribution:
                 taken with the root of Q̄ and curvatures of 1.
             error_damping: likewise, of what the error-guided direction and likeness are taken from; "auto": by
                 `choose_error_damping`; None: as principal directions.
+            scratch: a folder that keeps the solved targets as long as the attribution is used; None: memory does.
         Raises:
             DataError: numbers of checkpoints, rows or features differ.
             ModelError: all features of a checkpoint are 0.
@@ -112,38 +114,34 @@ class Attribution:
         one_minus_p = [a.one_minus_p for a in ours]
         q: NDArray[np.float64] = np.mean(one_minus_p, axis=0, dtype=np.float64)
         curved = retraining.curvature(q) if q_power == "auto" else None
-        single, common, heavier = list[Solved](), list[Solved](), list[Solved]()
+        single, common, heavier = (_Solves(len(ours), scratch, name) for name in ("single", "common", "broad"))
         support, factor = np.zeros(len(q)), None
         for a, b in zip(ours, theirs, strict=True):  # one second moment at a time: it may be large
             if curved is not None:
                 found, given = _curved(a, b, q, curved, damping)
-                single.append(found)
+                single.add(found)
                 support += given / len(ours)
             plain, times = Ridge(a.rows), 1.0 if curved is None else PLAIN_OF_CURVED
-            common.append(plain.solve(b.rows, damping=_relative(damping, choose_damping, a, times)))
+            common.add(plain.solve(b.rows, damping=_relative(damping, choose_damping, a, times)))
             if error_damping is not None:
-                heavier.append(plain.solve(b.rows, damping=_relative(error_damping, choose_error_damping, a)))
+                heavier.add(plain.solve(b.rows, damping=_relative(error_damping, choose_error_damping, a)))
         if q_power == "auto":
             margin = retraining.mean_margin(one_minus_p)
             factor, weight = retraining.factor_to_margins(margin, support), retraining.weight(margin, support)
             root = np.sqrt(q)
         else:
             root = weight = np.power(q, q_power)
-
-        def product(of: list[Solved], weight: NDArray[np.float64]) -> Factors:
-            share = np.float32(len(ours))
-            return Factors([a.rows for a in ours], [InMemory(s.targets / share) for s in of], weight)
-
-        together = product(common, root)
-        factors = product(single, weight) if single else together
-        broad = product(heavier, root) if heavier else together
-        solved = single or common
+        rows = [a.rows for a in ours]
+        together = Factors(rows, common.targets, root)
+        factors = Factors(rows, single.targets, weight) if single.targets else together
+        broad = Factors(rows, heavier.targets, root) if heavier.targets else together
+        solved = single.facts or common.facts
         diagnostics = {
             "n_checkpoints": len(train),
             "q_power": q_power,
             "factor_to_margins": factor,
-            "error_damping_relative": [s.relative for s in heavier],
-            "common_damping_relative": [s.relative for s in common if single],
+            "error_damping_relative": [s.relative for s in heavier.facts],
+            "common_damping_relative": [s.relative for s in common.facts if single.facts],
             "damping_rule": "auto" if damping == "auto" else "given",
             "damping_relative": [s.relative for s in solved],
             "damping": [s.damping for s in solved],
@@ -409,6 +407,24 @@ class Attribution:
     def _mixture(self, positions: NDArray[np.int64]) -> NDArray[np.float64]:
         """Of the rivals of one class's targets; where they are not known, all have the same."""
         return one_rival(len(positions)) if self._rivals is None else self._rivals.mixture(positions)
+
+
+class _Solves:
+    """The solves of one product, checkpoint by checkpoint: facts, and targets / C in memory or in a folder."""
+
+    def __init__(self, n_checkpoints: int, scratch: Path | None, name: str) -> None:
+        self.targets: list[Rows] = []
+        self.facts: list[Solved] = []  # without their targets
+        self._share, self._scratch, self._name = np.float32(n_checkpoints), scratch, name
+
+    def add(self, solved: Solved) -> None:
+        rows: Rows = InMemory(solved.targets / self._share)
+        if self._scratch is not None:
+            path = self._scratch / f"{self._name}_{len(self.targets)}.npy"
+            save_rows(path, rows)
+            rows = OnDisk(path)
+        self.targets.append(rows)
+        self.facts.append(replace(solved, targets=solved.targets[:0].copy()))
 
 
 def _relative(

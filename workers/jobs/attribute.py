@@ -8,6 +8,7 @@ model alone.
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -177,14 +178,15 @@ def _solved(context: Context, key: str, rows: list[tables.Run]) -> int:
     params, artifacts, started = context.params, context.store.artifacts, time.monotonic()
     assert isinstance(params, AttributeParams) and context.project_id is not None
     facts: dict[str, Any] = {}
-    if makes_matrix(params):
-        result = by_matrix(context, params, rows)
-    else:
-        result, facts["stated_peak_bytes"] = _by_features(context, params, rows)
-    if not artifacts.exists(attributions.ATTRIBUTION, key):
-        artifacts.make(attributions.ATTRIBUTION, key, result.save)
-    facts["solve_seconds"] = round(time.monotonic() - started, 2)
-    facts[attributions.PROXIES] = proxies_of(context, result)
+    with tempfile.TemporaryDirectory(dir=context.store.data / "work") as scratch:
+        if makes_matrix(params):
+            result = by_matrix(context, params, rows)
+        else:
+            result, facts["stated_peak_bytes"] = _by_features(context, params, rows, Path(scratch))
+        if not artifacts.exists(attributions.ATTRIBUTION, key):
+            artifacts.make(attributions.ATTRIBUTION, key, result.save)
+        facts["solve_seconds"] = round(time.monotonic() - started, 2)
+        facts[attributions.PROXIES] = proxies_of(context, result)
     with context.store.session() as session:
         artifacts.write(session, attributions.ATTRIBUTION, key, _already_made)
         row = tables.Attribution(
@@ -203,7 +205,9 @@ def _solved(context: Context, key: str, rows: list[tables.Run]) -> int:
         return row.id
 
 
-def _by_features(context: Context, params: AttributeParams, rows: list[tables.Run]) -> tuple[Attribution, int]:
+def _by_features(
+    context: Context, params: AttributeParams, rows: list[tables.Run], scratch: Path
+) -> tuple[Attribution, int]:
     """From the stored chunks, and the memory that it was said to need [bytes]."""
     chunks = list(_chunks(context))
 
@@ -212,7 +216,7 @@ def _by_features(context: Context, params: AttributeParams, rows: list[tables.Ru
 
     train, targets = load(Split.TRAIN), load(Split.VALIDATION)
     n, m, p = sum(map(len, train[0])), sum(map(len, targets[0])), train[0][0].phi.shape[1]
-    needed = peak_bytes(n, m, p) + 3 * 4 * m * p * len(rows)
+    needed = peak_bytes(n, m, p) + 2 * 4 * m * p
     context.log(f"{n:,} training examples, {m:,} targets, {p:,} features: up to {needed / 1e9:.1f} GB of memory")
     made = Attribution.from_features(
         train,
@@ -220,6 +224,7 @@ def _by_features(context: Context, params: AttributeParams, rows: list[tables.Ru
         damping=params.damping,
         q_power=params.q_power,
         error_damping=params.error_damping,
+        scratch=scratch,
     )
     return made, needed
 

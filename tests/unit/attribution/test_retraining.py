@@ -39,10 +39,10 @@ def dense(train: list[Features], targets: list[Features], damping: float) -> NDA
 @pytest.mark.parametrize("stored", [False, True], ids=["in memory", "on disk"])
 def test_tau_equals_its_formula(tmp_path: Path, p: int, half: bool, stored: bool) -> None:
     train, targets = records(p=p, half=half)
-    found = Attribution.from_features(train, targets, damping=DAMPING, q_power="auto")
+    found = Attribution.from_features(train, targets, damping=DAMPING, q_power="auto", scratch=tmp_path)
     if stored:
-        found.save(tmp_path)
-        found = Attribution.load(tmp_path)
+        found.save(tmp_path / "made")
+        found = Attribution.load(tmp_path / "made")
     near(found.tau(), dense(train, targets, DAMPING))
     assert found.diagnostics["q_power"] == "auto"
 
