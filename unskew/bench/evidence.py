@@ -64,8 +64,7 @@ def _one(made: Coloured, states: list[dict[str, torch.Tensor]]) -> dict[str, flo
         loss, label = found.target_loss[c.positions], validation.label[c.positions]
         right = majority_right(found.target_prediction[:, c.positions], label)
         made_of = [
-            evidence(p, right, loss, alike=c.alike, several_rivals=c.several_rivals, n_looked_at=n_looked_at)
-            for p in c.projections
+            evidence(p, right, loss, alike=c.alike, n_rivals=c.n_rivals, n_looked_at=n_looked_at) for p in c.projections
         ]
         verdicts += [e.verdict for e in made_of]
         likeness.append(c.alike.value if c.alike else 0.0)

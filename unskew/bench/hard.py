@@ -1,6 +1,6 @@
-"""Discovery where it is hard, on small networks and real digits: two biases at once, one in one class only, three
-classes, hardly any error, no bias. Validation is as skewed as training, which is what users have; what is planted is
-read to judge only.
+"""Discovery where it is hard, on small networks and real digits: two biases at once, one in one class only, three to
+five classes, hardly any error, no bias. Validation is as skewed as training, which is what users have; what is planted
+is read to judge only.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from unskew.schemas.params import AttributeParams, DiscoverParams
 
 _CHECKPOINTS = (0, 1, 2)
 _PARAMS = AttributeParams(projection_in=8, projection_out=8)
-_TINTS = np.vstack([TINTS, [0.35, 0.35, 1.0]])  # a third class's is blue
+_TINTS = np.vstack([TINTS, [0.35, 0.35, 1.0], [1.0, 1.0, 0.35], [1.0, 0.35, 1.0]])  # then blue, yellow, magenta
 _CORNER = 0.7  # brightness of the pixel in a corner
 _TRAINING = 0.79  # share of the digits, as in the other sets of digits
 CASES: dict[str, dict[str, Any]] = {
@@ -38,6 +38,10 @@ CASES: dict[str, dict[str, Any]] = {
     "three classes, a colour each, .9": {"colour": (0.9, 0.9, 0.9)},
     "three classes, a colour in the first only, .95": {"colour": (0.95, 1 / 3, 1 / 3)},
     "three classes, no bias": {"colour": (1 / 3, 1 / 3, 1 / 3)},
+    "four classes, a colour each, .9": {"colour": (0.9,) * 4},
+    "four classes, no bias": {"colour": (0.25,) * 4},
+    "five classes, a colour each, .9": {"colour": (0.9,) * 5},
+    "five classes, no bias": {"colour": (0.2,) * 5},
     "no bias": {"colour": (0.5, 0.5), "corner": 0.5},
 }
 
@@ -65,7 +69,7 @@ class Found:
 def painted(
     seed: int, colour: tuple[float, ...], corner: float | None = None, numerals: tuple[int, ...] = tuple(range(10))
 ) -> tuple[SplitArrays, SplitArrays]:
-    """Training and validation of digits, two or three classes of neighbouring numerals.
+    """Training and validation of digits, two to five classes of neighbouring numerals.
 
     Args:
         colour: share of each class in its own colour, one number a class; the others are spread over the other colours.
@@ -108,8 +112,7 @@ def discover(train: SplitArrays, validation: SplitArrays) -> list[Found]:
         right = majority_right(found.target_prediction[:, c.positions], validation.label[c.positions])
         loss = found.target_loss[c.positions]
         told = [
-            evidence(p, right, loss, alike=c.alike, several_rivals=c.several_rivals, n_looked_at=n_looked_at)
-            for p in c.projections
+            evidence(p, right, loss, alike=c.alike, n_rivals=c.n_rivals, n_looked_at=n_looked_at) for p in c.projections
         ]
         planted = {name: column[c.positions] == "other" for name, column in validation.attributes.items()}
         made.append(Found(np.asarray(c.projections), told, right, planted))

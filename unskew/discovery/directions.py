@@ -38,7 +38,7 @@ class ClassDirections:
         scree: float64 (at most 20,), shares of the first principal directions.
         own_train: int64 (n_train_c,), positions of the class's own training examples.
         alike: how alike the wrongly predicted targets are, or None where it is not known; see `discovery.alike`.
-        several_rivals: the class's targets compete with more than one other class, as far as is known.
+        n_rivals: other classes that are told apart among those that its targets compete with, as far as is known.
     """
 
     label: int
@@ -50,7 +50,7 @@ class ClassDirections:
     scree: NDArray[np.float64]
     own_train: NDArray[np.int64]
     alike: Interval | None = None
-    several_rivals: bool = False
+    n_rivals: int = 1
 
     def __len__(self) -> int:
         return len(self.projections)
@@ -119,7 +119,7 @@ def class_directions(
         scree=found.scree,
         own_train=own_train.astype(np.int64),
         alike=None if errors is None else errors.alike.get(label),
-        several_rivals=mixture is not None and mixture.shape[1] > 1,
+        n_rivals=1 if mixture is None else mixture.shape[1],
     )
 
 

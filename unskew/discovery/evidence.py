@@ -19,7 +19,7 @@ from unskew.schemas.enums import Verdict
 
 STRONG_GAP = 0.10  # the accuracy gap that a strong verdict has to exceed even at the low end of its interval
 STRONG_SIDE = 10  # examples that the smaller side of a strong direction needs
-LIKENESS = {False: (0.6, 0.7), True: (1.2, 1.4)}  # for possible and strong; True: several rivals. See docs/evidence.md
+LIKENESS = (0.6, 0.7)  # for possible and strong, with one rival. See docs/evidence.md
 _LEVEL = 0.05
 
 
@@ -29,7 +29,7 @@ def evidence(
     loss: NDArray[np.floating],
     *,
     alike: Interval | None = None,
-    several_rivals: bool = False,
+    n_rivals: int = 1,
     n_looked_at: int = 1,
 ) -> Evidence:
     """Compare the two sides of a direction's split at 0.
@@ -42,8 +42,8 @@ def evidence(
         possible  the gap exceeds 0 at the low end, likeness >= 0.6
         none      otherwise
 
-    Where a class has several rivals, likeness has to be twice that: its errors are then of fewer kinds, and so more
-    alike, without any bias.
+    Where a class has m > 1 rivals, likeness has to be m/(m - 1) times that: its errors are then of fewer kinds, and so
+    more alike, without any bias.
 
     The intervals returned are the usual 95 % ones, not corrected.
 
@@ -53,7 +53,7 @@ def evidence(
             the scores came without predictions; then there is no verdict, and every n of an accuracy is 0.
         loss: (n_c,) cross-entropy [nats].
         alike: from `likeness`; None (too few errors to say) is never more than possible.
-        several_rivals: the class competes with several others, `ClassDirections.several_rivals`.
+        n_rivals: other classes that the class competes with, `ClassDirections.n_rivals`.
         n_looked_at: directions × classes that a person chooses from.
     Raises:
         DataError: lengths differ, or there is no target.
@@ -75,7 +75,7 @@ def evidence(
     k = (int(right[~positive].sum()), int(right[positive].sum()))
     gap = _absolute(newcombe(k[0], n[0], k[1], n[1]))
     corrected = _absolute(newcombe(k[0], n[0], k[1], n[1], z=float(ndtri(1 - _LEVEL / n_looked_at / 2))))
-    enough = LIKENESS[several_rivals]
+    enough = enough_likeness(n_rivals)
     verdict = _verdict(corrected, min(n), alike, enough)
     return Evidence(
         verdict=verdict,
@@ -88,6 +88,12 @@ def evidence(
         minority_share=min(n) / sum(n),
         alike=alike,
     )
+
+
+def enough_likeness(n_rivals: int) -> tuple[float, float]:
+    """Likeness that possible and strong need: twice that of one rival with two, 1.5 times with three, and so on."""
+    factor = n_rivals / (n_rivals - 1) if n_rivals > 1 else 1.0
+    return LIKENESS[0] * factor, LIKENESS[1] * factor
 
 
 def _unknown(loss: NDArray[np.floating], positive: NDArray[np.bool_], minority_share: float) -> Evidence:

@@ -146,7 +146,7 @@ def _store(
                 right,
                 loss,
                 alike=found.alike,
-                several_rivals=found.several_rivals,
+                n_rivals=found.n_rivals,
                 n_looked_at=n_looked_at,
             )
             made = made.model_copy(update={"differences": differences(projection, may_tell)})

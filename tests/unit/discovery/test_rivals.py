@@ -108,7 +108,7 @@ def test_the_error_guided_direction_of_rows_that_differ_by_rival() -> None:
         (made,) = found.directions(label, train_label, DiscoverParams())
         guided = made.projections[made.kinds.index(DirectionKind.ERROR_GUIDED)]
         ranked.append(auroc(guided, minority).value)
-        assert made.several_rivals is (rivals is not None)
+        assert made.n_rivals == (1 if rivals is None else 2)
     assert ranked[1] > 0.95 and ranked[1] > ranked[0]
 
 
