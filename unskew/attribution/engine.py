@@ -21,12 +21,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from unskew.attribution import retraining, storage
-from unskew.attribution.damping import PLAIN_OF_CURVED, choose_curved_damping, choose_damping, choose_error_damping
+from unskew.attribution import storage
 from unskew.attribution.factors import Factors, Matrix, Restricted, Source, extremes
-from unskew.attribution.records import Features, Joined, check_pairs, joined
-from unskew.attribution.ridge import Ridge, Solved
-from unskew.attribution.rows import Chunked, InMemory, OnDisk, Rows, products, row_blocks, save_rows, weighted_sum
+from unskew.attribution.records import Features, check_pairs, joined
+from unskew.attribution.rows import row_blocks
+from unskew.attribution.solves import products_of
 from unskew.discovery.alike import likeness, together
 from unskew.discovery.directions import ClassDirections, class_directions
 from unskew.discovery.error_guided import Errors, error_axis
@@ -89,11 +88,12 @@ class Attribution:
 
         Args:
             train, targets: one record a checkpoint, or its chunks in row order; made with the same projections.
-            damping: λ > 0, times the mean of the diagonal of ΦᵀΦ; "auto": by `choose_damping`.
+            damping: λ > 0, times the mean of the diagonal of ΦᵀWΦ; "auto": by `choose_curved_damping`, or
+                `choose_damping` where q_power is a number.
             q_power: "auto": weights and curvatures as retraining would have them (`unskew.attribution.retraining`); a
                 number in [0, 1]: weights are that power of Q̄ = 1/C Σ_c (1 - p_c), curvatures 1; as published: 1.
                 "auto" holds for single scores; what many targets have in common (group alignment, directions) is then
-                taken with the root of Q̄ and curvatures of 1.
+                taken with the root of Q̄, curvatures of 1, and half of the damping.
             error_damping: likewise, of what the error-guided direction and likeness are taken from; "auto": by
                 `choose_error_damping`; None: as principal directions.
             scratch: a folder that keeps the solved targets as long as the attribution is used; None: memory does.
@@ -111,43 +111,10 @@ class Attribution:
                 raise SettingsError(f"{name} is {number}.", fix="Give a number above 0, or 'auto'.")
         ours, theirs = [joined(found) for found in train], [joined(found) for found in targets]
         check_pairs(ours, theirs)
-        one_minus_p = [a.one_minus_p for a in ours]
-        q: NDArray[np.float64] = np.mean(one_minus_p, axis=0, dtype=np.float64)
-        curved = retraining.curvature(q) if q_power == "auto" else None
-        single, common, heavier = (_Solves(len(ours), scratch, name) for name in ("single", "common", "broad"))
-        support, factor = np.zeros(len(q)), None
-        for a, b in zip(ours, theirs, strict=True):  # one second moment at a time: it may be large
-            if curved is not None:
-                found, given = _curved(a, b, q, curved, damping)
-                single.add(found)
-                support += given / len(ours)
-            plain, times = Ridge(a.rows), 1.0 if curved is None else PLAIN_OF_CURVED
-            common.add(plain.solve(b.rows, damping=_relative(damping, choose_damping, a, times)))
-            if error_damping is not None:
-                heavier.add(plain.solve(b.rows, damping=_relative(error_damping, choose_error_damping, a)))
-        if q_power == "auto":
-            margin = retraining.mean_margin(one_minus_p)
-            factor, weight = retraining.factor_to_margins(margin, support), retraining.weight(margin, support)
-            root = np.sqrt(q)
-        else:
-            root = weight = np.power(q, q_power)
-        rows = [a.rows for a in ours]
-        together = Factors(rows, common.targets, root)
-        factors = Factors(rows, single.targets, weight) if single.targets else together
-        broad = Factors(rows, heavier.targets, root) if heavier.targets else together
-        solved = single.facts or common.facts
+        made = products_of(ours, theirs, damping=damping, q_power=q_power, error_damping=error_damping, scratch=scratch)
         diagnostics = {
             "n_checkpoints": len(train),
-            "q_power": q_power,
-            "factor_to_margins": factor,
-            "error_damping_relative": [s.relative for s in heavier.facts],
-            "common_damping_relative": [s.relative for s in common.facts if single.facts],
-            "damping_rule": "auto" if damping == "auto" else "given",
-            "damping_relative": [s.relative for s in solved],
-            "damping": [s.damping for s in solved],
-            "mean_diagonal": [s.mean_diagonal for s in solved],
-            "condition_number": [s.condition for s in solved],
-            "fallback": [s.fallback for s in solved],
+            **made.facts,
             "projection_dim": [a.rows.shape[1] for a in ours],
             "covered": [min(a.covered, b.covered) for a, b in zip(ours, theirs, strict=True)],
             "unit": UNIT,
@@ -155,7 +122,8 @@ class Attribution:
         loss = np.asarray(np.mean([b.loss for b in theirs], axis=0, dtype=np.float64), dtype=np.float32)
         known = [b.rivals for b in theirs if b.rivals is not None]
         rivals = Rivals.mean(known) if len(known) == len(theirs) else None
-        return cls(factors, loss, np.stack([b.prediction for b in theirs]), diagnostics, together, broad, rivals)
+        prediction = np.stack([b.prediction for b in theirs])
+        return cls(made.single, loss, prediction, diagnostics, made.common, made.broad, rivals)
 
     @classmethod
     def from_matrix(
@@ -407,44 +375,6 @@ class Attribution:
     def _mixture(self, positions: NDArray[np.int64]) -> NDArray[np.float64]:
         """Of the rivals of one class's targets; where they are not known, all have the same."""
         return one_rival(len(positions)) if self._rivals is None else self._rivals.mixture(positions)
-
-
-class _Solves:
-    """The solves of one product, checkpoint by checkpoint: facts, and targets / C in memory or in a folder."""
-
-    def __init__(self, n_checkpoints: int, scratch: Path | None, name: str) -> None:
-        self.targets: list[Rows] = []
-        self.facts: list[Solved] = []  # without their targets
-        self._share, self._scratch, self._name = np.float32(n_checkpoints), scratch, name
-
-    def add(self, solved: Solved) -> None:
-        rows: Rows = InMemory(solved.targets / self._share)
-        if self._scratch is not None:
-            path = self._scratch / f"{self._name}_{len(self.targets)}.npy"
-            save_rows(path, rows)
-            rows = OnDisk(path)
-        self.targets.append(rows)
-        self.facts.append(replace(solved, targets=solved.targets[:0].copy()))
-
-
-def _relative(
-    given: float | Literal["auto"], choose: Callable[[int, int], float], train: Joined, times: float = 1.0
-) -> float:
-    """λ as chosen for the sizes of the training features, or `times` what was given."""
-    return choose(*train.rows.shape) if given == "auto" else given * times
-
-
-def _curved(
-    train: Joined,
-    targets: Joined,
-    q: NDArray[np.float64],
-    curvature: NDArray[np.float64],
-    damping: float | Literal["auto"],
-) -> tuple[Solved, NDArray[np.float64]]:
-    """The solve with curvatures, and this checkpoint's support of each training example, float64 (n_train,)."""
-    both = Chunked((targets.rows, InMemory(weighted_sum(train.rows, q).astype(np.float32)[None])))
-    found = Ridge(train.rows, curvature).solve(both, damping=_relative(damping, choose_curved_damping, train))
-    return replace(found, targets=found.targets[:-1]), products(train.rows, found.targets[-1])
 
 
 def _rows(index: Index, n: int, what: str) -> slice | NDArray[np.int64]:
