@@ -28,7 +28,7 @@ def register(app: typer.Typer) -> None:
 
 def continue_(
     project: ProjectArgument,
-    name: Annotated[str, typer.Option(help="Of the new project. [default: its name, round 2]")] = "",
+    name: Annotated[str, typer.Option(help="Of the new project. [default: its name, and the round's number]")] = "",
     prune_set: Annotated[int | None, typer.Option(help="[default: the newest]")] = None,
     data: DataOption = None,
     as_json: JsonOption = False,
@@ -59,7 +59,7 @@ def rounds(
         while len(found) < most and found[-1]["ended"] is None:
             last = found[-1]
             number = len(found) + 1
-            name = f"{project_service.get(store, project).name}, round {number}"
+            name = params.next_round(project_service.get(store, last["project"]).name)
             slug = _next(store, last["project"], last["prune_set"], name, quiet=as_json)
             found.append(_round(store, slug, number, seeds(seeds_), quiet=as_json))
         shown = table("Rounds", _COLUMNS, [_row(one) for one in found])
@@ -155,6 +155,6 @@ def _next(store: Store, slug: str, prune_set: int, name: str, *, quiet: bool) ->
 
 def _continue(store: Store, slug: str, prune_set: int, name: str, *, quiet: bool) -> api.ProjectDetail:
     made = project_service.get(store, slug)
-    wanted = params.ContinueParams(prune_set_id=prune_set, name=name or f"{made.name}, round 2")
+    wanted = params.ContinueParams(prune_set_id=prune_set, name=name or params.next_round(made.name))
     job = follow.run(store, JobKind.CONTINUE, wanted, made.id, quiet=quiet)
     return project_service.get(store, str(job.result["project"]))

@@ -22,7 +22,7 @@ from unskew.charts.scores import alignment
 from unskew.charts.theme import method_name
 from unskew.schemas.api import GroupSet, ProjectDetail, PruneCreate, PruneSet, ScoreSet
 from unskew.schemas.enums import JobKind, PruneRule, Role, WeightRule
-from unskew.schemas.params import ContinueParams, ScoreParams, SearchKParams
+from unskew.schemas.params import ContinueParams, ScoreParams, SearchKParams, next_round
 
 RULES = {
     WeightRule.LOSS: "loss: mean cross-entropy of the group (default)",
@@ -329,8 +329,8 @@ def _continue(project: ProjectDetail, prune_set: PruneSet) -> None:
             f"A project of the {fmt.count(project.n_train - prune_set.k)} training examples that stay, with the same "
             "validation and test examples. Train and discover there, to see what else the model picked up."
         )
-        name = st.text_input("Name", f"{project.name}, round 2", key=f"{key}_name", max_chars=100)
-        params = ContinueParams(prune_set_id=prune_set.id, name=name.strip() or f"{project.name}, round 2")
+        name = st.text_input("Name", next_round(project.name), key=f"{key}_name", max_chars=100)
+        params = ContinueParams(prune_set_id=prune_set.id, name=name.strip() or next_round(project.name))
         if st.button("Make the project", key=f"{key}_go", type="primary"):
             actions.start(project.slug, JobKind.CONTINUE, params)
         actions.job_code(project.slug, JobKind.CONTINUE, params, key=f"{key}_code")

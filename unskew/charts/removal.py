@@ -52,7 +52,7 @@ def removal_curve(
         _add_marker(fig, lines[main], star, "star", f"star: T < 0 (K = {fmt.count(star or 0)})", 15)
         _add_marker(fig, lines[main], best_k, "diamond", f"K* on validation ({fmt.count(best_k or 0)})", 12)
     if balancing is not None and rows:
-        _add_balancing(fig, balancing, max(r.k for r in rows))
+        _add_balancing(fig, balancing, max(r.k for r in rows), level)
     table = pd.DataFrame(
         {
             "method": [method_name(r.method) for r in rows],
@@ -134,13 +134,15 @@ def _add_marker(fig: go.Figure, points: Sequence[CurveRow], k: int | None, symbo
     )
 
 
-def _add_balancing(fig: go.Figure, balancing: int, last: int) -> None:
+def _add_balancing(fig: go.Figure, balancing: int, last: int, level: float | None) -> None:
     """A line where balancing would stop; far beyond the curve it would squeeze it, so that only words stand there."""
     words = f"balancing would drop {fmt.count(balancing)}"
     if balancing <= 1.5 * last:
         fig.add_vline(x=balancing, line={"color": GREY, "width": 1.5, "dash": "dash"}, annotation_text=words)
         return
-    fig.add_annotation(text=f"{words} →", xref="paper", yref="paper", x=1, y=0.02, showarrow=False, xanchor="right")
+    y, anchor = (0.98, "top") if level is not None and level < 0.3 else (0.02, "bottom")  # away from the words "ERM"
+    place = {"xref": "paper", "yref": "paper", "x": 1, "y": y, "xanchor": "right", "yanchor": anchor}
+    fig.add_annotation(text=f"{words} →", showarrow=False, **place)
 
 
 def at(points: Sequence[CurveRow], k: int) -> float:

@@ -150,6 +150,14 @@ class ImportParams(Params):
         return self
 
 
+def next_round(name: str) -> str:
+    """What the project that continues one of this name is called: "Birds", "Birds, round 2", "Birds, round 3" …"""
+    base, _, number = name.rpartition(", round ")
+    base, n = (base, int(number) + 1) if base and number.isascii() and number.isdigit() else (name, 2)
+    suffix = f", round {n}"
+    return base[: 100 - len(suffix)] + suffix
+
+
 class ContinueParams(Params):
     """A project of what a prune set left, to discover in again."""
 
