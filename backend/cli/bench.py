@@ -87,7 +87,7 @@ def lds(
     options |= {"folder": folder} if folder else {}
     found = _measured("lds", *(["--only-ours"] if only_ours else []), **options)
     rows = [
-        [r["engine"], str(r["damping"]), f"{r['q_power']}", "✓" if r["default"] else "", *_mean(r)]
+        [r["engine"], str(r["damping"]), str(r["q_power"]), "✓" if r["default"] else "", *_mean(r)]
         for r in found["rows"]
     ]
     rows += [
