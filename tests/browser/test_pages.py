@@ -108,7 +108,11 @@ def test_discover_is_used_by_keyboard_alone(browser: Any, server: Server, ready:
         if page.evaluate(focused) == first:
             break
     assert page.evaluate(focused) == first
-    page.keyboard.press("ArrowRight")
+    for _ in range(50):  # the listener of the galleries is a module that the browser may still be loading
+        page.keyboard.press("ArrowRight")
+        if page.evaluate(focused) != first:
+            break
+        page.wait_for_timeout(200)
     assert page.evaluate(focused) == second
     page.keyboard.press("Enter")
     page.locator(".us-large").first.wait_for()
