@@ -26,6 +26,7 @@ from unskew.attribution.factors import Factors, Matrix, Restricted, Source, extr
 from unskew.attribution.records import Features, check_pairs, joined
 from unskew.attribution.rows import row_blocks
 from unskew.attribution.solves import products_of
+from unskew.attribution.training_targets import training_sides
 from unskew.discovery.alike import likeness, together
 from unskew.discovery.directions import ClassDirections, class_directions
 from unskew.discovery.error_guided import Errors, error_axis
@@ -41,6 +42,7 @@ UNIT = (
     "margin [logits]: τ(z)_i is the change of z's margin that adding example i once more would make, to first order, "
     "if ΦᵀWΦ + a I were the curvature; up to one positive factor shared by all scores"
 )
+_SUREST = 1 - 1e-6  # of an expected error, so that its loss is finite
 _ALL_ROWS_WORK = 2e13  # multiply-adds for all directions over all training rows: some ten minutes on two cores
 
 Index = int | slice | Sequence[int] | NDArray[np.integer] | None
@@ -238,6 +240,32 @@ class Attribution:
         group = np.full(self.n_targets, -1)
         group[targets] = 0
         return self._source.combine(self._of_groups(group, np.ones(1)))[:, 0]
+
+    @property
+    def expected_error(self) -> NDArray[np.float64] | None:
+        """1 - p of the true class on each training example, float64 (n_train,), in (0, 1), as expected of a model that
+        half of the training data is missing to (`unskew.attribution.retraining`); None where weights were not "auto".
+        """
+        weighed = isinstance(self._source, Factors) and self.diagnostics.get("q_power") == "auto"
+        return np.asarray(self._source.weight) if weighed and isinstance(self._source, Factors) else None
+
+    def training_sides(
+        self, weights: NDArray[np.float64], train_label: NDArray[np.int64]
+    ) -> NDArray[np.float64] | None:
+        """Each training example as a target: how far it is like the targets of positive weight.
+
+        Args:
+            weights: (n_targets, n_classes), one contrast between targets a class; zeros where there is none.
+            train_label: int64 (n_train,).
+        Returns:
+            float64 (n_train,), comparable inside a class, see `unskew.attribution.training_targets`; None where that
+            cannot be known: scores without features, or weights that were not "auto".
+        """
+        error, tau = self.expected_error, self._broad
+        damping = self.diagnostics.get("error_damping_relative") or self.diagnostics.get("common_damping_relative")
+        if error is None or not damping or not isinstance(tau, Factors) or len(damping) != len(tau.train):
+            return None
+        return training_sides(tau, damping, weights, -np.log1p(-np.minimum(error, _SUREST)), train_label)
 
     def _of_groups(self, groups: NDArray[np.int64], weights: NDArray[np.floating]) -> NDArray[np.float64]:
         """Weights of targets, float64 (n_targets, 1), that a weighted sum of means over groups is made by."""

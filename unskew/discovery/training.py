@@ -1,7 +1,7 @@
 """Pseudo-groups of the training examples, from those of the validation examples. numpy only.
 
 Methods such as SUBG or GroupDRO need the group of every training example. Discovery says it of validation examples;
-attribution carries it over: a training example belongs to the side of its own class whose examples it helps most.
+attribution carries it over.
 """
 
 from __future__ import annotations
@@ -19,6 +19,11 @@ class Scores(Protocol):
 
     @property
     def target_loss(self) -> NDArray[np.float32]: ...
+    @property
+    def expected_error(self) -> NDArray[np.float64] | None: ...
+    def training_sides(
+        self, weights: NDArray[np.float64], train_label: NDArray[np.int64]
+    ) -> NDArray[np.float64] | None: ...
     def alignment(self, groups: NDArray[np.int64], weights: NDArray[np.floating]) -> NDArray[np.float64]: ...
 
 
@@ -27,13 +32,13 @@ def training_groups(
 ) -> NDArray[np.int64]:
     """Carry two pseudo-groups a class over to the training examples.
 
-    Of a training example of class c: d = mean τ on the side of c that the model serves worse, minus mean τ on the other
-    side. The two sides are parted where the variance of sign(d) √|d| within them is least (Otsu), at 0 or above: around
-    0 lie the many easy examples of the well-served side, and to call them badly served would drown the others.
+    Of a training example of class c is asked how far it is, as a target, like the side of c that the model serves worse
+    (`Attribution.training_sides`). As many go to that side as a model that half of the data is missing to is expected
+    to get wrong, those that are most like it, one at least.
 
-    Measured on the demo set (5 checkpoints, 75 and 76 minority rows of 3,000; sides by the first direction, by the true
-    background, by the loss alone): precision 1.00, 1.00, .92-1.00 and recall .72-.87, .71-.87, .62-.83; parted at 0:
-    precision .20-.26, .33, .26-.41 and recall 1.00, 1.00, .89-1.00.
+    Where scores cannot say this (a matrix of someone else's, weights other than "auto"), by whom it helps: d = mean τ
+    on the worse side minus mean τ on the other, parted where the variance of sign(d) √|d| within the sides is least
+    (Otsu), at 0 or above. Measured in docs/decisions/0014-training-examples-as-targets.md.
 
     Args:
         group: int64 (n_targets,), 2 · label + bit; -1 = in none.
@@ -42,25 +47,41 @@ def training_groups(
         int64 (n_train,), numbered alike; a class with one side only has all its training examples there, one without
         any validation example in a group has none (-1).
     """
-    n_groups = 2 * n_classes
-    loss = mean_by_group(scores.target_loss, group, n_groups)  # NaN for an empty group
+    loss = mean_by_group(scores.target_loss, group, 2 * n_classes)  # NaN for an empty group
     found = np.full(len(train_label), -1, dtype=np.int64)
+    pairs: dict[int, tuple[int, int]] = {}
     for label in range(n_classes):
-        own = train_label == label
         filled = [g for g in (2 * label, 2 * label + 1) if not np.isnan(loss[g])]
-        if not filled:
-            continue
-        worse = max(filled, key=lambda g: loss[g])
-        better = filled[0] if worse == filled[-1] else filled[-1]
-        if worse == better:
-            found[own] = worse
-            continue
-        weights = np.zeros(n_groups)
-        weights[worse], weights[better] = 1.0, -1.0
-        difference = scores.alignment(group, weights)[own]
-        difference = np.sign(difference) * np.sqrt(np.abs(difference))
-        found[own] = np.where(difference > max(0.0, least_variance_cut(difference)), worse, better)
+        if filled:
+            worse = max(filled, key=lambda g: loss[g])
+            better = filled[0] if worse == filled[-1] else filled[-1]
+            found[train_label == label] = better
+            if worse != better:
+                pairs[label] = worse, better
+    weights = np.zeros((len(group), n_classes))
+    for label, (worse, better) in pairs.items():
+        for side, sign in ((worse, 1.0), (better, -1.0)):
+            weights[group == side, label] = sign / (group == side).sum()
+    sides, error = scores.training_sides(weights, train_label), scores.expected_error
+    for label, (worse, _) in pairs.items():
+        own = np.flatnonzero(train_label == label)
+        if sides is None or error is None:
+            found[own[_helped_more(scores, group, pairs[label], own)]] = worse
+        else:
+            n = max(1, int((error[own] > 0.5).sum()))
+            found[own[np.argsort(-sides[own], kind="stable")[:n]]] = worse
     return found
+
+
+def _helped_more(
+    scores: Scores, group: NDArray[np.int64], pair: tuple[int, int], own: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """Whether each of some training examples helps the first group of a pair clearly more than the second."""
+    weights = np.zeros(int(group.max()) + 1)
+    weights[list(pair)] = 1.0, -1.0
+    difference = scores.alignment(group, weights)[own]
+    difference = np.sign(difference) * np.sqrt(np.abs(difference))
+    return np.asarray(difference > max(0.0, least_variance_cut(difference)))
 
 
 def least_variance_cut(values: NDArray[np.float64]) -> float:

@@ -8,9 +8,17 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.metrics import roc_auc_score
 
-from unskew.attribution import Attribution
+from unskew.attribution import Attribution, attribute
+from unskew.bench.coloured import SIZE, coloured_digits
+from unskew.bench.many import Fit, fit_many, network
+from unskew.data.coloured import coloured_splits
+from unskew.discovery import pseudo_groups
 from unskew.discovery.training import least_variance_cut, training_groups
+from unskew.evaluation import mean_by_group
+from unskew.schemas.enums import Split
+from unskew.schemas.params import AttributeParams
 
 
 def planted(seed: int, n_train: int = 600, n_targets: int = 200) -> tuple[Attribution, Any, Any, Any]:
@@ -56,6 +64,40 @@ def test_training_order_does_not_matter() -> None:
     shuffled = Attribution.from_matrix(scores.tau()[order], target_loss=scores.target_loss)
     one, other = training_groups(scores, group, label, 2), training_groups(shuffled, group, label[order], 2)
     assert np.array_equal(one[order], other)
+
+
+def reference(seed: int) -> tuple[Attribution, Any, Any, Any, Any]:
+    """Small coloured digits, skew .95 in both splits, four networks: scores, labels and who is of the minority."""
+    data = coloured_digits(seed, 0.95, 0.95)
+    states = fit_many([Fit(data.data.train, s) for s in range(4)], n_classes=2)
+    params = AttributeParams(projection_in=8, projection_out=8)
+    found = attribute(network(SIZE, 2), states, data.data.train, data.data.validation, params=params)
+    splits = coloured_splits(seed=seed, skew=0.95, validation_skew=0.95, size=SIZE)
+    minority = next(made.label != made.attribute for made in splits if made.split == Split.TRAIN)
+    return found, data.data.validation.label, data.validation_minority, data.data.train.label, minority
+
+
+@pytest.mark.parametrize("seed", [400, 401])
+def test_the_minority_of_training_is_found_through_its_own_rows(seed: int) -> None:
+    """Discovered groups of validation carried over to training: half of the hidden minority at least, and better ranked
+    than by whom each example helps."""
+    scores, target_label, _, label, minority = reference(seed)
+    group = pseudo_groups(scores.directions(target_label, label), target_label)
+    found = training_groups(scores, group, label, 2)
+    loss = mean_by_group(scores.target_loss, group, 4)
+    for c in range(2):
+        own = label == c
+        worse = 2 * c + int(loss[2 * c + 1] > loss[2 * c])
+        said = found[own] == worse
+        assert said[minority[own]].mean() > 0.6
+        assert minority[own][said].mean() > 4 * minority[own].mean()
+        weights = np.zeros((len(group), 2))
+        for g in (2 * c, 2 * c + 1):
+            weights[group == g, c] = (1 if g == worse else -1) / (group == g).sum()
+        sides = scores.training_sides(weights, label)
+        assert sides is not None
+        helped = scores.alignment(group, np.array([(1.0 if g == worse else -1.0) * (g // 2 == c) for g in range(4)]))
+        assert roc_auc_score(minority[own], sides[own]) > max(0.9, roc_auc_score(minority[own], helped[own]))
 
 
 @given(st.lists(st.floats(-100, 100), min_size=2, max_size=30))
