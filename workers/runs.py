@@ -94,6 +94,9 @@ def ensure(context: Context, wanted: Wanted) -> int:
             jobs.add_metrics(session, context.job_id, key, title, epoch, values)
         context.progress(epoch, wanted.train.epochs, f"epoch {epoch:.0f} of {wanted.train.epochs}")
 
+    recipe = RECIPES[wanted.method]
+    if recipe.discovered and recipe.reads_training_groups:
+        context.progress(0, wanted.train.epochs, "finding the groups of training examples")
     task = Task(project.id, wanted, _erm_state(context, wanted), context.scratch / key)
     with gang.together():
         gang.tell(task)

@@ -69,6 +69,11 @@ def _arguments() -> argparse.Namespace:
     rules.add_argument("--runs", type=int, default=5)
     rules.add_argument("--first-seed", type=int, required=True)
     rules.add_argument("--only-default", action="store_true")
+    sides = kinds.add_parser("sides")
+    sides.add_argument("--set", dest="name", required=True, choices=("tiny", *SETS))
+    sides.add_argument("--skew", type=float, default=0.95)
+    sides.add_argument("--runs", type=int, default=5)
+    sides.add_argument("--first-seed", type=int, required=True)
     return parser.parse_args()
 
 

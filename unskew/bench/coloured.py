@@ -24,6 +24,7 @@ class Coloured:
     """The set, and for evaluation only: bool, whether an example has the other class's colour."""
 
     data: Data
+    train_minority: NDArray[np.bool_]
     validation_minority: NDArray[np.bool_]
     test_group: NDArray[np.int64]
 
@@ -36,4 +37,5 @@ def coloured_digits(seed: int, skew: float, validation_skew: float) -> Coloured:
         minority[made.split] = made.label != made.attribute
     train, validation, test = (arrays[split] for split in Split)
     data = Data(train, validation, test, CLASS_NAMES, InputShape.image(SIZE))
-    return Coloured(data, minority[Split.VALIDATION], 2 * test.label + minority[Split.TEST])
+    test_group = 2 * test.label + minority[Split.TEST]
+    return Coloured(data, minority[Split.TRAIN], minority[Split.VALIDATION], test_group)

@@ -47,6 +47,7 @@ class Case:
 
     Attributes:
         planted: group of every validation and test example, label-major; for *true groups* and the last number only.
+        planted_in_training: likewise, of every training example; never read by a rule.
     """
 
     def __init__(self, name: str, seed: int, skew: float, validation: ValidationSkew) -> None:
@@ -56,12 +57,14 @@ class Case:
             self.data = made.data
             label = made.data.validation.label
             self.planted = 2 * label + made.validation_minority, made.test_group
+            self.planted_in_training = 2 * made.data.train.label + made.train_minority
             self.params = AttributeParams(projection_in=8, projection_out=8)
         else:
             with tempfile.TemporaryDirectory() as folder:
                 how = build_set(name, Path(folder) / name, seed=seed, skew=skew, validation=validation)
                 self.data = load_data(load_project_source(how), how)
-            self.planted = _planted(self.data)
+            self.planted_in_training, *others = _planted(self.data)
+            self.planted = others[0], others[1]
             self.params = AttributeParams()
         self.spec = ModelSpec()
         self.done: dict[Wanted, tuple[Groups, Groups]] = {}
@@ -248,13 +251,13 @@ def _on_test(case: Case, keeps: Sequence[NDArray[np.int64]]) -> float:
     return round(float(np.mean([m.worst_group_accuracy for m in measured])), 4)
 
 
-def _planted(data: Data) -> tuple[Groups, Groups]:
+def _planted(data: Data) -> list[Groups]:
+    """Groups of training, validation and test."""
     assert data.test is not None
     (name,) = data.validation.attributes
-    columns = data.validation.attributes[name], data.test.attributes[name]
-    known = attribute_values(*columns)
-    first, second = (
-        from_attribute(column, split.label, class_names=data.class_names, known_values=known).group
-        for column, split in zip(columns, (data.validation, data.test), strict=True)
-    )
-    return first, second
+    splits = data.train, data.validation, data.test
+    known = attribute_values(*(split.attributes[name] for split in splits))
+    return [
+        from_attribute(split.attributes[name], split.label, class_names=data.class_names, known_values=known).group
+        for split in splits
+    ]

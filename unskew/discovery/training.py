@@ -58,6 +58,8 @@ def training_groups(
             found[train_label == label] = better
             if worse != better:
                 pairs[label] = worse, better
+    if not pairs:
+        return found
     weights = np.zeros((len(group), n_classes))
     for label, (worse, better) in pairs.items():
         for side, sign in ((worse, 1.0), (better, -1.0)):

@@ -11,13 +11,11 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
 from unskew.attribution import Attribution, attribute
-from unskew.bench.coloured import SIZE, coloured_digits
+from unskew.bench.coloured import SIZE, Coloured, coloured_digits
 from unskew.bench.many import Fit, fit_many, network
-from unskew.data.coloured import coloured_splits
 from unskew.discovery import pseudo_groups
 from unskew.discovery.training import least_variance_cut, training_groups
 from unskew.evaluation import mean_by_group
-from unskew.schemas.enums import Split
 from unskew.schemas.params import AttributeParams
 
 
@@ -66,22 +64,20 @@ def test_training_order_does_not_matter() -> None:
     assert np.array_equal(one[order], other)
 
 
-def reference(seed: int) -> tuple[Attribution, Any, Any, Any, Any]:
-    """Small coloured digits, skew .95 in both splits, four networks: scores, labels and who is of the minority."""
-    data = coloured_digits(seed, 0.95, 0.95)
-    states = fit_many([Fit(data.data.train, s) for s in range(4)], n_classes=2)
+def reference(seed: int) -> tuple[Attribution, Coloured]:
+    """Small coloured digits, skew .95 in both splits, and the scores of four networks."""
+    made = coloured_digits(seed, 0.95, 0.95)
+    states = fit_many([Fit(made.data.train, s) for s in range(4)], n_classes=2)
     params = AttributeParams(projection_in=8, projection_out=8)
-    found = attribute(network(SIZE, 2), states, data.data.train, data.data.validation, params=params)
-    splits = coloured_splits(seed=seed, skew=0.95, validation_skew=0.95, size=SIZE)
-    minority = next(made.label != made.attribute for made in splits if made.split == Split.TRAIN)
-    return found, data.data.validation.label, data.validation_minority, data.data.train.label, minority
+    return attribute(network(SIZE, 2), states, made.data.train, made.data.validation, params=params), made
 
 
 @pytest.mark.parametrize("seed", [400, 401])
 def test_the_minority_of_training_is_found_through_its_own_rows(seed: int) -> None:
     """Discovered groups of validation carried over to training: half of the hidden minority at least, and better ranked
     than by whom each example helps."""
-    scores, target_label, _, label, minority = reference(seed)
+    scores, made = reference(seed)
+    target_label, label, minority = made.data.validation.label, made.data.train.label, made.train_minority
     group = pseudo_groups(scores.directions(target_label, label), target_label)
     found = training_groups(scores, group, label, 2)
     loss = mean_by_group(scores.target_loss, group, 4)
