@@ -6,6 +6,7 @@ python -m unskew.bench lds --set demo     how well scores predict retraining, ou
 python -m unskew.bench evidence           how often the verdict is right, over many sets
 python -m unskew.bench hard               the same where it is hard: two biases, a bias in one class, hardly an error
 python -m unskew.bench rules --set tiny   which direction cut where repairs the model best
+python -m unskew.bench sides --set tiny   who of the training minority is found
 
 `unskew bench …` runs the first three in a process of their own.
 """
