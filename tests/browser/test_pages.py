@@ -101,6 +101,7 @@ def test_discover_is_used_by_keyboard_alone(browser: Any, server: Server, ready:
     page.wait_for_load_state("networkidle")
     tiles = page.locator(".us-strip").first.locator(".us-open")
     tiles.nth(1).wait_for()
+    page.locator("html[data-galleries]").wait_for(state="attached")  # a module, which may still be loading
     first, second = (tiles.nth(n).get_attribute("data-example") for n in (0, 1))
     focused = "document.activeElement?.dataset?.example ?? ''"
     for _ in range(40):
@@ -108,11 +109,7 @@ def test_discover_is_used_by_keyboard_alone(browser: Any, server: Server, ready:
         if page.evaluate(focused) == first:
             break
     assert page.evaluate(focused) == first
-    for _ in range(50):  # the listener of the galleries is a module that the browser may still be loading
-        page.keyboard.press("ArrowRight")
-        if page.evaluate(focused) != first:
-            break
-        page.wait_for_timeout(200)
+    page.keyboard.press("ArrowRight")
     assert page.evaluate(focused) == second
     page.keyboard.press("Enter")
     page.locator(".us-large").first.wait_for()

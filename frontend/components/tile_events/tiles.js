@@ -39,6 +39,7 @@ export default function (given) {
   component = given
   if (installed) return
   installed = true
+  document.documentElement.dataset.galleries = "listening" // until then arrows are the page's own shortcuts
   document.addEventListener("click", event => {
     const tile = opener(event)
     if (tile) open(tile)
