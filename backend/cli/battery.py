@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 
 from backend.cli import follow
-from backend.cli.context import DataOption, JsonOption, ProjectArgument, emit, err, opened, out, seeds
+from backend.cli.context import DataOption, JsonOption, ProjectArgument, emit, err, opened, out, seeds, table
 from backend.services import battery as battery_service
 from backend.services import compare as compare_service
 from backend.services import directions as direction_service
@@ -103,26 +103,27 @@ def _prepare(store: Store, project: str, project_id: int, *, quiet: bool) -> Non
 
 def league_table(comparison: api.Comparison) -> Table:
     """By the labels that are read, fewest first; inside, by worst-group accuracy."""
-    made = Table(
-        "labels", "method", "removed", "worst group", "s.d.", "95 %", "balanced", "average", "adjusted", "n",
-        title=f"{comparison.split.value}, groups: {comparison.grouping}", title_justify="left", show_edge=False,
-    )  # fmt: skip
+    columns = ["labels", "method", "left\nout", "worst\ngroup", "s.d.", "95 %", "balanced", "average", "adjusted", "n"]
     ordered = sorted(comparison.methods, key=lambda m: (LABELS.index(m.labels_used), -m.worst_group_accuracy.value))
+    rows: list[list[str]] = []
+    ends: list[int] = []
     for labels, members in groupby(ordered, key=lambda m: m.labels_used):
         for place, m in enumerate(members):
             spread = "" if m.worst_group_sd is None else f"{100 * m.worst_group_sd:.1f}"
             boot = m.worst_group_bootstrap
-            made.add_row(
-                "" if place else labels,
-                method_name(m.method),
-                str(m.removed or "–"),
-                f"{100 * m.worst_group_accuracy.value:.1f}",
-                spread,
-                "" if boot is None else f"{100 * boot.low:.1f}–{100 * boot.high:.1f}",
-                f"{100 * m.balanced_accuracy.value:.1f}",
-                f"{100 * m.average_accuracy.value:.1f}",
-                "" if m.adjusted_average_accuracy is None else f"{100 * m.adjusted_average_accuracy.value:.1f}",
-                str(len(m.seeds)),
+            rows.append(
+                [
+                    "" if place else labels,
+                    method_name(m.method),
+                    str(m.removed or "–"),
+                    f"{100 * m.worst_group_accuracy.value:.1f}",
+                    spread,
+                    "" if boot is None else f"{100 * boot.low:.1f}–{100 * boot.high:.1f}",
+                    f"{100 * m.balanced_accuracy.value:.1f}",
+                    f"{100 * m.average_accuracy.value:.1f}",
+                    "" if m.adjusted_average_accuracy is None else f"{100 * m.adjusted_average_accuracy.value:.1f}",
+                    str(len(m.seeds)),
+                ]
             )
-        made.add_section()
-    return made
+        ends.append(len(rows) - 1)
+    return table(f"{comparison.split.value}, groups: {comparison.grouping}", columns, rows, sections=ends)

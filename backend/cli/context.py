@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -92,8 +92,23 @@ def show_error(error: UnskewError, as_json: bool) -> None:
         err.print(error.fix, highlight=False, soft_wrap=True)
 
 
-def table(title: str, columns: list[str], rows: list[list[str]]) -> Table:
-    made = Table(*columns, title=title, title_justify="left", show_edge=False)
-    for row in rows:
-        made.add_row(*row)
+def table(title: str, columns: list[str], rows: list[list[str]], *, sections: Collection[int] = ()) -> Table:
+    """As narrow as a terminal asks for without cutting a word: phrases wrap first, and padding goes where it is tight.
+
+    Args:
+        sections: numbers of rows that a line is drawn below.
+    """
+    cells = [[name, *(row[i] for row in rows)] for i, name in enumerate(columns)]
+    least = [max((len(word) for text in column for word in text.split()), default=0) for column in cells]
+    widths = [max((len(line) for text in column for line in text.splitlines()), default=0) for column in cells]
+    padding = 1 if sum(widths) + 3 * len(columns) <= out.width else 0
+    room = out.width - (2 * padding + 1) * len(columns)
+    while sum(widths) > room and widths != least:
+        widest = max(range(len(columns)), key=lambda i: widths[i] - least[i])  # has most to gain from wrapping
+        widths[widest] -= 1
+    made = Table(title=title, title_justify="left", show_edge=False, padding=(0, padding))
+    for name, width in zip(columns, widths, strict=True):
+        made.add_column(name, width=width)
+    for number, row in enumerate(rows):
+        made.add_row(*row, end_section=number in sections)
     return made

@@ -246,17 +246,18 @@ class Attribution:
         """1 - p of the true class on each training example, float64 (n_train,), in (0, 1), as expected of a model that
         half of the training data is missing to (`unskew.attribution.retraining`); None where weights were not "auto".
         """
-        weighed = isinstance(self._source, Factors) and self.diagnostics.get("q_power") == "auto"
-        return np.asarray(self._source.weight) if weighed and isinstance(self._source, Factors) else None
+        if not isinstance(self._source, Factors) or self.diagnostics.get("q_power") != "auto":
+            return None
+        return np.asarray(self._source.weight)
 
     def training_sides(
-        self, weights: NDArray[np.float64], train_label: NDArray[np.int64]
+        self, target_weight: NDArray[np.float64], target_label: NDArray[np.int64], train_label: NDArray[np.int64]
     ) -> NDArray[np.float64] | None:
-        """Each training example as a target: how far it is like the targets of positive weight.
+        """Each training example as a target: how far it is like its class's targets of positive weight.
 
         Args:
-            weights: (n_targets, n_classes), one contrast between targets a class; zeros where there is none.
-            train_label: int64 (n_train,).
+            target_weight: (n_targets,), a contrast between the targets of each class; 0: does not count.
+            target_label, train_label: int64 (n_targets,), (n_train,).
         Returns:
             float64 (n_train,), comparable inside a class, see `unskew.attribution.training_targets`; None where that
             cannot be known: scores without features, or weights that were not "auto".
@@ -265,7 +266,14 @@ class Attribution:
         damping = self.diagnostics.get("error_damping_relative") or self.diagnostics.get("common_damping_relative")
         if error is None or not damping or not isinstance(tau, Factors) or len(damping) != len(tau.train):
             return None
-        return training_sides(tau, damping, weights, -np.log1p(-np.minimum(error, _SUREST)), train_label)
+        return training_sides(
+            tau,
+            damping,
+            target_weight=target_weight,
+            target_label=target_label,
+            train_loss=-np.log1p(-np.minimum(error, _SUREST)),
+            train_label=train_label,
+        )
 
     def _of_groups(self, groups: NDArray[np.int64], weights: NDArray[np.floating]) -> NDArray[np.float64]:
         """Weights of targets, float64 (n_targets, 1), that a weighted sum of means over groups is made by."""

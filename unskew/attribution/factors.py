@@ -154,10 +154,10 @@ class Factors:
 
     def products(self, weights: NDArray[np.float64]) -> Blocks:
         """τ @ weights in blocks of training rows, float32."""
-        return self._blocks([d.T.astype(np.float32) for d in self.contrasts(weights)], None)
+        return self._blocks([d.T.astype(np.float32) for d in self._directions(weights)], None)
 
-    def contrasts(self, weights: NDArray[np.float64]) -> list[NDArray[np.float64]]:
-        """B_cᵀ weights, float64 (p_c, k) by checkpoint; targets of weight 0 are not read."""
+    def _directions(self, weights: NDArray[np.float64]) -> list[NDArray[np.float64]]:
+        """B_cᵀ weights, float64 (p_c, k) each; targets of weight 0 are not read."""
         used, found = np.flatnonzero(weights.any(axis=1)), []
         for b in self.targets:
             total = np.zeros((b.shape[1], weights.shape[1]))
@@ -168,7 +168,7 @@ class Factors:
 
     def combine(self, weights: NDArray[np.float64], train: NDArray[np.int64] | None = None) -> NDArray[np.float64]:
         """τ @ weights, float64 (n_train or the chosen, k), from weights (n_targets, k): O(n p k)."""
-        directions = self.contrasts(weights)
+        directions = self._directions(weights)
         scale = self.weight if train is None else self.weight[train]
         total = np.zeros((len(scale), weights.shape[1]))
         for a, direction in zip(self.train, directions, strict=True):

@@ -39,31 +39,32 @@ _TINY = 1e-10
 def training_sides(
     tau: Factors,
     damping: list[float],
-    weights: NDArray[np.float64],
+    *,
+    target_weight: NDArray[np.float64],
+    target_label: NDArray[np.int64],
     train_loss: NDArray[np.float64],
     train_label: NDArray[np.int64],
 ) -> NDArray[np.float64]:
-    """r_iᵀ d_c of every training example i of class c; high = like the targets of positive weight.
+    """r_iᵀ d_c of every training example i of class c; high = like the class's targets of positive weight.
 
     Args:
         tau: what errors have in common is read from it.
         damping: λ of each checkpoint that its targets were solved with.
-        weights: (n_targets, n_classes), w; a column of zeros: the class is not asked for.
+        target_weight: (n_targets,), w; 0: the target does not count.
+        target_label, train_label: int64 (n_targets,), (n_train,).
         train_loss: (n_train,) [nats], l.
-        train_label: int64 (n_train,).
     Returns:
-        float64 (n_train,); 0 where the class is not asked for.
+        float64 (n_train,); 0 where no target of the class counts.
     """
-    n_classes = weights.shape[1]
-    contrasts = [a.T for a in tau.contrasts(weights)]
+    n_classes = 1 + int(max(target_label.max(), train_label.max()))
     of_class = _of_class(train_label, n_classes)
-    sums = _sums(tau.train, _centred(train_loss, of_class), of_class)
-    errors = _solved(tau.train, sums, damping)
+    contrasts = _sums(tau.targets, target_weight, _of_class(target_label, n_classes))
+    errors = _solved(tau.train, _sums(tau.train, _centred(train_loss, of_class), of_class), damping)
     both = [np.concatenate(pair).astype(np.float32) for pair in zip(contrasts, errors, strict=True)]
     axes = replace(tau, targets=[InMemory(one) for one in both])
     directions = _directions(axes.gram(np.arange(2 * n_classes)))
     weighted = _solved(tau.train, _applied(axes, directions), damping)
-    plain = replace(tau, targets=[InMemory(one.astype(np.float32)) for one in weighted], weight=np.ones(tau.n_train))
+    plain = replace(tau, targets=[InMemory(one) for one in weighted], weight=np.ones(tau.n_train))
     found = np.zeros(tau.n_train)
     for rows, block in plain.blocks(np.arange(n_classes)):
         found[rows] = block[np.arange(len(rows)), train_label[rows]]
@@ -71,7 +72,7 @@ def training_sides(
 
 
 def _of_class(label: NDArray[np.int64], n_classes: int) -> csr_array:
-    """(n_train, n_classes), a 1 at every example's class."""
+    """(n, n_classes), a 1 at every example's class."""
     n = len(label)
     return csr_array((np.ones(n), (np.arange(n), label)), shape=(n, n_classes))
 
@@ -83,10 +84,10 @@ def _centred(loss: NDArray[np.float64], of_class: csr_array) -> NDArray[np.float
     return np.asarray(np.where(np.abs(found) > _TINY * np.abs(loss).max(), found, 0.0))
 
 
-def _sums(train: list[Rows], weights: NDArray[np.float64], of_class: csr_array) -> list[NDArray[np.float64]]:
+def _sums(rows_by: list[Rows], weights: NDArray[np.float64], of_class: csr_array) -> list[NDArray[np.float64]]:
     """Σ_{i of class c} weights_i φ_i, (n_classes, p) by checkpoint."""
     chosen, found = csr_array(of_class.multiply(weights[:, None])), []
-    for phi in train:
+    for phi in rows_by:
         n, p = phi.shape
         total = np.zeros((of_class.shape[1], p))
         for rows in row_blocks(n, 2 * p):

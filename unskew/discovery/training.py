@@ -22,7 +22,7 @@ class Scores(Protocol):
     @property
     def expected_error(self) -> NDArray[np.float64] | None: ...
     def training_sides(
-        self, weights: NDArray[np.float64], train_label: NDArray[np.int64]
+        self, target_weight: NDArray[np.float64], target_label: NDArray[np.int64], train_label: NDArray[np.int64]
     ) -> NDArray[np.float64] | None: ...
     def alignment(self, groups: NDArray[np.int64], weights: NDArray[np.floating]) -> NDArray[np.float64]: ...
 
@@ -60,11 +60,12 @@ def training_groups(
                 pairs[label] = worse, better
     if not pairs:
         return found
-    weights = np.zeros((len(group), n_classes))
-    for label, (worse, better) in pairs.items():
-        for side, sign in ((worse, 1.0), (better, -1.0)):
-            weights[group == side, label] = sign / (group == side).sum()
-    sides, error = scores.training_sides(weights, train_label), scores.expected_error
+    by_group = np.zeros(2 * n_classes)
+    for worse, better in pairs.values():
+        by_group[[worse, better]] = 1.0, -1.0
+    size = np.bincount(group[group >= 0], minlength=2 * n_classes)
+    weight = np.where(group >= 0, (by_group / np.maximum(size, 1))[group], 0.0)
+    sides, error = scores.training_sides(weight, np.maximum(group, 0) // 2, train_label), scores.expected_error
     for label, (worse, _) in pairs.items():
         own = np.flatnonzero(train_label == label)
         if sides is None or error is None:

@@ -23,11 +23,13 @@ def dense(
     train: list[Features],
     targets: list[Features],
     damping: float,
-    weights: NDArray[np.float64],
+    weight: NDArray[np.float64],
+    target_label: NDArray[np.int64],
     loss: NDArray[np.float64],
     label: NDArray[np.int64],
 ) -> NDArray[np.float64]:
     """The module's formula, training × training and all."""
+    weights = weight[:, None] * np.eye(N_CLASSES)[target_label]
     q = np.sqrt(np.mean([a.one_minus_p for a in train], axis=0, dtype=np.float64))
     rows, contrasts = np.zeros((N_TRAIN, N_TRAIN)), np.zeros((N_TRAIN, weights.shape[1]))
     for a, b in zip(train, targets, strict=True):
@@ -60,17 +62,17 @@ def test_sides_equal_their_formula(tmp_path: Path, p: int, error_damping: float 
         made.save(tmp_path)
         made = Attribution.load(tmp_path)
     rng = np.random.default_rng(0)
-    weights, label = rng.normal(size=(N_TARGETS, N_CLASSES)), rng.integers(0, N_CLASSES, N_TRAIN)
-    weights[:, 1] = 0  # a class that is not asked for
-    found, error = made.training_sides(weights, label), made.expected_error
+    target_label, label = rng.integers(0, N_CLASSES, N_TARGETS), rng.integers(0, N_CLASSES, N_TRAIN)
+    weight = np.where(target_label == 1, 0.0, rng.normal(size=N_TARGETS))  # a class that is not asked for
+    found, error = made.training_sides(weight, target_label, label), made.expected_error
     assert found is not None and error is not None
-    near(found, dense(train, targets, error_damping or DAMPING / 2, weights, -np.log1p(-error), label))
+    near(found, dense(train, targets, error_damping or DAMPING / 2, weight, target_label, -np.log1p(-error), label))
     assert (found[label == 1] == 0).all() and (found[label == 0] != 0).all()
 
 
 def test_they_are_not_known_without_features_or_expectations() -> None:
-    weights, label = np.ones((N_TARGETS, 2)), np.arange(N_TRAIN) % 2
+    weight, target_label, label = np.ones(N_TARGETS), np.arange(N_TARGETS) % 2, np.arange(N_TRAIN) % 2
     plain = Attribution.from_features(*records(), damping=DAMPING, q_power=0.5)
     matrix = Attribution.from_matrix(plain.tau(), diagnostics={"q_power": "auto"})
     for scores in (plain, matrix):
-        assert scores.expected_error is None and scores.training_sides(weights, label) is None
+        assert scores.expected_error is None and scores.training_sides(weight, target_label, label) is None
